@@ -1,0 +1,1 @@
+"""DECLARE: what a system is. Pure data; nothing is trained here."""

@@ -1,0 +1,159 @@
+"""The resolved declaration: what the rest of the package reads. Pure, frozen data."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import json
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+from causalsys.errors import UnknownNameError
+from causalsys.scm.graph import Edge, Graph
+from causalsys.scm.specs import Custom, MechanismSpec
+from causalsys.scm.supports import Support
+from causalsys.scm.variables import Function, Kind, Per
+
+
+@dataclass(frozen=True)
+class ParentRef:
+    """A parent as a mechanism sees it.
+
+    Attributes:
+        name: The variable.
+        lag: How many steps ago; 0 is this step.
+        initial: Its value before the trace began.
+    """
+
+    name: str
+    lag: int = 0
+    initial: float = 0.0
+
+    @property
+    def key(self) -> str:
+        """The parent's key in the mapping that a mechanism is given: `load` or `load[-1]`."""
+        return f"{self.name}[-{self.lag}]" if self.lag else self.name
+
+
+@dataclass(frozen=True)
+class Node:
+    """A variable with its names resolved.
+
+    Attributes:
+        name: Its name.
+        kind: Latent, observed, decision, arm, state or equation.
+        support: Its support.
+        parents: Its causes; for a state, those of its transition, one step earlier.
+        per: Whether each step or each whole trace has one value.
+        mechanism: The family to learn, or None where a function is given.
+        function: The equation, or the state's transition.
+        initial: A state's value at the first step.
+    """
+
+    name: str
+    kind: Kind
+    support: Support
+    parents: tuple[ParentRef, ...] = ()
+    per: Per = "step"
+    mechanism: MechanismSpec | None = None
+    function: Function | None = None
+    initial: float = 0.0
+
+    @property
+    def learned(self) -> bool:
+        """Whether fitting gives this variable a mechanism."""
+        return self.mechanism is not None
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A validated structural causal model, before any data.
+
+    Attributes:
+        name: The model's name.
+        nodes: The variables in a causal order, ties by name. Do not change it.
+        doc: What the model's author wrote about it.
+        origin: "module:Class" where the declaring class is importable, else empty.
+    """
+
+    name: str
+    nodes: Mapping[str, Node]
+    doc: str = ""
+    origin: str = ""
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The causal graph."""
+        return Graph(
+            name=self.name,
+            kinds={node.name: node.kind for node in self.nodes.values()},
+            per={node.name: node.per for node in self.nodes.values()},
+            edges=tuple(
+                Edge(parent.name, node.name, parent.lag)
+                for node in self.nodes.values()
+                for parent in node.parents
+            ),
+        )
+
+    @property
+    def temporal(self) -> bool:
+        """Whether rows of a trace depend on earlier rows: there are states or lags."""
+        return self.graph.longest_lag > 0
+
+    def node(self, name: str) -> Node:
+        """The variable `name`.
+
+        Raises:
+            UnknownNameError: There is none, with the names it may have been meant for.
+        """
+        if name not in self.nodes:
+            raise UnknownNameError.among(name, self.nodes, where=f"the model {self.name}")
+        return self.nodes[name]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of everything that an answer depends on: names, supports, parents,
+        mechanisms and the text of every function; comments and layout do not matter."""
+        canonical = json.dumps([_canonical(node) for node in self.nodes.values()], sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _canonical(node: Node) -> dict[str, Any]:
+    return {
+        "name": node.name,
+        "kind": node.kind,
+        "support": describe(node.support),
+        "parents": [[parent.name, parent.lag, parent.initial] for parent in node.parents],
+        "per": node.per,
+        "mechanism": describe(node.mechanism) if node.mechanism else None,
+        "function": _source(node.function) if node.function else None,
+        "initial": node.initial,
+    }
+
+
+def describe(spec: Support | MechanismSpec) -> dict[str, Any]:
+    """A specification as JSON values: its class name and its fields."""
+    values: dict[str, Any] = {"type": type(spec).__name__}
+    for item in fields(spec):
+        value = getattr(spec, item.name)
+        if isinstance(spec, Custom) and item.name == "family":
+            value = f"{value.__module__}:{value.__qualname__}"
+        values[item.name] = list(value) if isinstance(value, tuple) else value
+    return values
+
+
+def _source(function: Function) -> str:
+    """The function's own text without comments and layout; its byte code where none is kept."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):
+        code = getattr(function, "__code__", None)
+        return code.co_code.hex() + repr(code.co_names) if code else repr(function)
+    for definition in ast.walk(tree):
+        if isinstance(definition, ast.FunctionDef):
+            definition.decorator_list = []
+    return ast.unparse(tree)

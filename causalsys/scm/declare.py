@@ -1,0 +1,189 @@
+"""Declaring a model in a class body, or from a graph that comes from elsewhere.
+
+Both give the same thing: a class whose `declaration` is validated and cannot be changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, NoReturn
+
+import networkx as nx
+
+from causalsys.errors import DeclarationError, UnknownNameError
+from causalsys.scm.declaration import Declaration
+from causalsys.scm.graph import Graph
+from causalsys.scm.resolve import resolve
+from causalsys.scm.variables import Equation, Function, Lagged, State, Transition, Variable
+
+
+class _Body(dict[str, Any]):
+    """The namespace of a class body, in which no variable can be overwritten in silence."""
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if isinstance(self.get(key), Variable | Transition):
+            raise DeclarationError(
+                key,
+                found="declared twice in one model",
+                mend="Rename one of the two; a function counts as a declaration, too.",
+            )
+        super().__setitem__(key, value)
+
+
+class Declaring(type):
+    """The metaclass that turns a class body into a declaration."""
+
+    declaration: Declaration
+
+    @classmethod
+    def __prepare__(cls, name: str, bases: tuple[type, ...], /) -> _Body:  # type: ignore[override]
+        return _Body()
+
+    def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> Declaring:
+        made = super().__new__(cls, name, bases, dict(body))
+        root = not any(isinstance(base, Declaring) for base in bases)
+        abstract = body.get("abstract", False)
+        if not root and not abstract and "declaration" not in body:
+            origin = f"{made.__module__}:{made.__qualname__}"
+            declared = _collect(made, bases, body, origin=origin)
+            type.__setattr__(made, "declaration", declared)
+        return made
+
+    def __setattr__(cls, name: str, value: object) -> NoReturn:
+        raise DeclarationError(
+            name,
+            found=f"an attempt to change the model {cls.__name__}",
+            mend=f"Declare a subclass instead: class Changed({cls.__name__}): ...",
+        )
+
+    __delattr__ = __setattr__  # type: ignore[assignment]
+
+    def __call__(cls, *args: object) -> NoReturn:
+        raise DeclarationError(
+            cls.__name__,
+            found="called like a function",
+            mend=f"A model has no instances: write {cls.__name__}.fit(data).",
+        )
+
+    @property
+    def graph(cls) -> Graph:
+        """The causal graph of the model."""
+        return cls.declaration.graph
+
+    def __repr__(cls) -> str:
+        declared = cls.__dict__.get("declaration")
+        if declared is None:
+            return f"<class {cls.__module__}.{cls.__qualname__}>"
+        lines = [f"{cls.__name__}:"]
+        for node in declared.nodes.values():
+            causes = ", ".join(parent.key for parent in node.parents)
+            lines.append(f"  {node.name}: {node.kind}, {node.support} ← {causes or '·'}")
+        return "\n".join(lines)
+
+
+class Declared(metaclass=Declaring):
+    """A declared model: the base of `causalsys.SCM`, without its verbs."""
+
+    abstract: ClassVar[bool] = True
+    declaration: ClassVar[Declaration]
+    graph: ClassVar[Graph]
+
+
+def from_graph(
+    base: type[Declared],
+    graph: nx.DiGraph[str] | Mapping[str, Iterable[str]] | Iterable[tuple[str, str]],
+    *,
+    name: str,
+    variables: Mapping[str, Variable] | None,
+    default: Variable,
+    transitions: Mapping[str, Function] | None,
+    doc: str,
+) -> type[Declared]:
+    """A subclass of `base` declared by a graph; see `causalsys.SCM.from_graph`."""
+    edges = _as_graph(graph)
+    given = dict(variables or {})
+    for label in given:
+        if label not in edges:
+            raise UnknownNameError.among(label, edges, where="the nodes of the graph")
+    handles = {label: _handle(label, given.get(label, default), edges) for label in edges}
+    steps = [Transition(state, function) for state, function in (transitions or {}).items()]
+    declared = resolve(name, handles, transitions=steps, doc=doc)
+    namespace = {"declaration": declared, "__doc__": doc, "abstract": False}
+    return Declaring(name, (base,), namespace)  # type: ignore[return-value]
+
+
+def _collect(
+    made: type, bases: tuple[type, ...], body: dict[str, Any], *, origin: str
+) -> Declaration:
+    variables: dict[str, Variable] = {}
+    transitions: dict[str, Transition] = {}
+    reserved = {name for base in made.__mro__[1:] for name in vars(base)} | set(dir(Declaring))
+    inherited = {
+        name
+        for base in made.__mro__[1:]
+        for name, value in vars(base).items()
+        if isinstance(value, Variable | Transition)
+    }
+    for base in [*reversed(made.__mro__[1:]), None]:
+        for label, value in (vars(base) if base else body).items():
+            if isinstance(value, Variable):
+                if label in reserved - inherited:
+                    raise DeclarationError(
+                        label,
+                        found="a name that every model already has",
+                        mend=f"Rename the variable, for example to {label}_.",
+                    )
+                if value.name != label:
+                    raise DeclarationError(
+                        label,
+                        found=f"the variable {value.name} under a second name",
+                        mend="Declare each variable on its own.",
+                    )
+                variables[label] = value
+            elif isinstance(value, Transition):
+                transitions[label] = value
+    return resolve(
+        made.__name__,
+        variables,
+        transitions=list(transitions.values()),
+        doc=(body.get("__doc__") or "").strip(),
+        origin=origin,
+    )
+
+
+def _as_graph(graph: object) -> nx.DiGraph[str]:
+    if isinstance(graph, nx.DiGraph) and not graph.is_multigraph():
+        return graph
+    try:
+        return nx.DiGraph(graph)  # type: ignore[call-overload,no-any-return]
+    except (nx.NetworkXError, TypeError, ValueError):
+        raise DeclarationError(
+            "graph",
+            found=f"a {type(graph).__name__}",
+            mend="Give a networkx.DiGraph, a list of (cause, effect), or {cause: [effects]}.",
+        ) from None
+
+
+def _handle(label: str, given: Variable, edges: nx.DiGraph[str]) -> Variable:
+    """A handle of the same kind as `given`, with the graph's edges as its parents."""
+    if not isinstance(given, Variable):
+        raise DeclarationError(
+            label, found=f"{given!r}", mend="Describe it by cs.Observed(...), cs.Latent(...), ..."
+        )
+    handle = object.__new__(type(given))
+    handle.__dict__.update(given.__dict__, name=label)
+    lags: dict[str, int] = {cause: edges[cause][label].get("lag", 0) for cause in edges.pred[label]}
+    if isinstance(given, Equation | State):
+        written = {p if isinstance(p, str) else getattr(p, "name", "") for p in given.parents}
+        unexplained = sorted(map(str, set(lags) - written))
+        if isinstance(given, Equation) and unexplained:
+            raise DeclarationError(
+                label,
+                found=f"the edge {unexplained[0]} → {label}, which its equation does not use",
+                mend="Add the argument, or drop the edge.",
+            )
+        return handle
+    handle.parents = tuple(
+        Lagged(cause, steps=lag) if lag else cause for cause, lag in sorted(lags.items())
+    )
+    return handle

@@ -1,0 +1,214 @@
+"""From what the user wrote to a validated declaration.
+
+Everything that can be wrong with a model is refused here, before any data are seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import networkx as nx
+
+from causalsys.errors import CycleError, DeclarationError, SupportError, UnknownNameError
+from causalsys.scm.declaration import Declaration, Node, ParentRef
+from causalsys.scm.specs import Marginal, StandardNormal
+from causalsys.scm.variables import (
+    Equation,
+    Function,
+    Lagged,
+    Parent,
+    State,
+    Transition,
+    Variable,
+)
+
+
+def resolve(
+    name: str,
+    variables: Mapping[str, Variable],
+    *,
+    transitions: Sequence[Transition] = (),
+    doc: str = "",
+    origin: str = "",
+) -> Declaration:
+    """Validate the variables and their transitions, and put them into a causal order.
+
+    Raises:
+        DeclarationError: The model is not a causal model; see the module `errors`.
+        UnknownNameError: A parent that no variable has the name of.
+    """
+    if not variables:
+        raise DeclarationError(
+            name, found="no variables", mend="Declare at least one: x = cs.Observed(cs.Real())."
+        )
+    next_states = _next_states(name, variables, transitions)
+    nodes = {
+        label: _node(name, label, variable, variables, next_states=next_states)
+        for label, variable in variables.items()
+    }
+    ordered = {label: nodes[label] for label in _causal_order(nodes)}
+    declaration = Declaration(name, ordered, doc, origin)
+    for node in ordered.values():
+        _check_mechanism(node)
+        _check_place(node, declaration)
+    return declaration
+
+
+def _node(
+    model: str,
+    label: str,
+    variable: Variable,
+    variables: Mapping[str, Variable],
+    *,
+    next_states: Mapping[str, Transition],
+) -> Node:
+    if not isinstance(label, str) or not label.strip() or not label.isprintable():
+        raise DeclarationError(
+            repr(label), found="not a usable name", mend="Name it by one line of visible text."
+        )
+    function: Function | None = None
+    earlier = 0
+    written: tuple[Parent, ...] = variable.parents
+    if isinstance(variable, Equation):
+        function = variable.function
+    elif isinstance(variable, State):
+        function, written, earlier = next_states[label].function, next_states[label].parents, 1
+    parents = tuple(_reference(model, label, p, variables, earlier=earlier) for p in written)
+    repeated = {p.key for p in parents if parents.count(p) > 1}
+    if repeated:
+        raise DeclarationError(
+            label, found=f"the parent {min(repeated)} twice", mend="Name each parent once."
+        )
+    initial = variable.initial if isinstance(variable, State) else 0.0
+    return Node(
+        label,
+        variable.kind,
+        variable.support,
+        parents,
+        per=variable.per,
+        mechanism=variable.mechanism,
+        function=function,
+        initial=initial,
+    )
+
+
+def _reference(
+    model: str, child: str, parent: Parent, variables: Mapping[str, Variable], *, earlier: int
+) -> ParentRef:
+    lag, initial = earlier, 0.0
+    if isinstance(parent, Lagged):
+        if not isinstance(parent.steps, int) or parent.steps < 1:
+            raise DeclarationError(
+                child, found=f"a lag of {parent.steps!r} steps", mend="Lag by 1, 2, ... steps."
+            )
+        lag, initial, parent = lag + parent.steps, parent.initial, parent.variable
+    if not isinstance(parent, str | Variable):
+        raise DeclarationError(
+            child,
+            found=f"{parent!r} among its parents",
+            mend="A parent is a variable of this model, or its name.",
+        )
+    name = parent if isinstance(parent, str) else parent.name
+    if not name:
+        raise DeclarationError(
+            child,
+            found=f"the parent {parent!r}, which is not a variable of {model}",
+            mend="Declare it first, as a name in the body of the model.",
+        )
+    if name not in variables:
+        raise UnknownNameError.among(name, variables, where=f"{model}, as a parent of {child}")
+    return ParentRef(name, lag, initial)
+
+
+def _next_states(
+    model: str, variables: Mapping[str, Variable], transitions: Sequence[Transition]
+) -> dict[str, Transition]:
+    found: dict[str, Transition] = {}
+    for step in transitions:
+        state = step.state if isinstance(step.state, str) else step.state.name
+        if state not in variables:
+            raise UnknownNameError.among(state, variables, where=f"{model}, as a state")
+        if not isinstance(variables[state], State):
+            raise DeclarationError(
+                state,
+                found=f"a transition of {state}, which is no State",
+                mend=f"Declare it by {state} = cs.State(...), or write an equation.",
+            )
+        if state in found:
+            raise DeclarationError(
+                state, found="two transitions of one state", mend="Keep one of them."
+            )
+        found[state] = step
+    for label, variable in variables.items():
+        if isinstance(variable, State) and label not in found:
+            raise DeclarationError(
+                label,
+                found="a state without a transition",
+                mend=f"Write @cs.transition({label}) over the function that gives its next value.",
+            )
+    return found
+
+
+def _causal_order(nodes: Mapping[str, Node]) -> list[str]:
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_nodes_from(nodes)
+    graph.add_edges_from(
+        (parent.name, node.name)
+        for node in nodes.values()
+        for parent in node.parents
+        if parent.lag == 0
+    )
+    try:
+        return list(nx.lexicographical_topological_sort(graph))
+    except nx.NetworkXUnfeasible:
+        cycle = [edge[0] for edge in nx.find_cycle(graph)]
+        start = cycle.index(min(cycle))
+        cycle = [*cycle[start:], *cycle[:start]]
+        raise CycleError(
+            cycle[0],
+            found="a cycle within one step: " + " → ".join([*cycle, cycle[0]]),
+            mend="Drop an edge, or let one of them act a step later: parents=[x.lag(1)].",
+        ) from None
+
+
+def _check_mechanism(node: Node) -> None:
+    if node.mechanism is None:
+        return
+    refusal = node.mechanism.refusal(node.support)
+    if refusal:
+        raise SupportError(
+            node.name, found=f"support {node.support}, but {refusal}", mend="Change one of them."
+        )
+    if node.parents and isinstance(node.mechanism, Marginal | StandardNormal):
+        raise DeclarationError(
+            node.name,
+            found=f"{type(node.mechanism).__name__}() together with parents",
+            mend="Drop the parents, or choose a conditional mechanism.",
+        )
+
+
+def _check_place(node: Node, declaration: Declaration) -> None:
+    """A variable among others: latents with children, traces' variables above steps'."""
+    if node.kind == "latent" and not any(e.cause == node.name for e in declaration.graph.edges):
+        raise DeclarationError(
+            node.name,
+            found="a latent without children",
+            mend="Name it as a parent of what it affects, or drop it: nothing can reveal it.",
+        )
+    for parent in node.parents:
+        cause = declaration.nodes[parent.name]
+        if node.per == "trace" and cause.per == "step":
+            raise DeclarationError(
+                node.name,
+                found=f"one value per trace, but the parent {parent.name} has one per step",
+                mend=f'Declare {node.name} with per="step".',
+            )
+        if cause.kind == "latent" and node.mechanism and not node.mechanism.latent_parents:
+            family = type(node.mechanism).__name__
+            raise DeclarationError(
+                node.name,
+                found=f"the latent parent {parent.name}, which {family} cannot be fitted with",
+                mend="Use a differentiable mechanism, such as cs.NeuralAdditive or cs.SplineFlow.",
+            )
+
+

@@ -1,0 +1,184 @@
+"""Specifications of mechanisms: what a user writes after `mechanism=`.
+
+These are plain, frozen data. The room `mechanisms` implements them and the room `fit` gives
+them parameters, so that a model can be declared, drawn and reasoned about without either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from causalsys.scm.supports import Boolean, Categorical, Count, Fraction, Positive, Real, Support
+
+Link = Literal["identity", "log", "logit"]
+Noise = Literal["normal", "empirical"]
+
+_LINK_OF: dict[type[Support], Link] = {Real: "identity", Positive: "log", Fraction: "logit"}
+
+
+def natural_link(support: Support) -> Link:
+    """The link that maps a continuous support onto the real line."""
+    return _LINK_OF.get(type(support), "identity")
+
+
+@dataclass(frozen=True)
+class MechanismSpec:
+    """What family a variable's mechanism is taken from.
+
+    Class attributes:
+        produces: The supports that the family can produce.
+        latent_parents: Whether it may have a latent parent. Families that are not
+            differentiable in their parents may not.
+    """
+
+    produces: ClassVar[tuple[type[Support], ...]] = ()
+    latent_parents: ClassVar[bool] = True
+
+    def refusal(self, support: Support) -> str | None:
+        """Why this family cannot produce `support`, with what to write instead; else None."""
+        if type(support) in self.produces:
+            return None
+        names = ", ".join(kind.__name__ for kind in self.produces)
+        return f"{type(self).__name__} produces {names}; leave the mechanism out for cs.auto"
+
+
+@dataclass(frozen=True)
+class _Linked(MechanismSpec):
+    """A family that adds noise on the scale of a link."""
+
+    link: Link = "identity"
+    noise: Noise = "normal"
+    produces = (Real, Positive, Fraction)
+
+    def refusal(self, support: Support) -> str | None:
+        refused = super().refusal(support)
+        needed = natural_link(support)
+        if refused or self.link == needed:
+            return refused
+        family = type(self).__name__
+        return f"{family}(link={self.link!r}) leaves the support; write {family}(link={needed!r})"
+
+
+@dataclass(frozen=True)
+class Linear(_Linked):
+    """`link(value) = b + w · parents + s · noise`, the noise standard normal or empirical.
+
+    With the log link, positive parents enter by their logarithm (a power law).
+    """
+
+
+@dataclass(frozen=True)
+class NeuralAdditive(_Linked):
+    """`link(value) = network(parents) + noise`: an additive-noise model.
+
+    Attributes:
+        hidden: Widths of the hidden layers.
+    """
+
+    noise: Noise = "empirical"
+    hidden: tuple[int, ...] = (32, 32)
+
+
+@dataclass(frozen=True)
+class BoostedTrees(_Linked):
+    """`link(value) = boosted trees(parents) + noise`, for tabular work.
+
+    Attributes:
+        rounds: The most boosting rounds; fewer are kept where validation stops improving.
+        learning_rate: Shrinkage of each round.
+        leaves: The most leaves of a tree.
+    """
+
+    latent_parents = False
+    noise: Noise = "empirical"
+    rounds: int = 200
+    learning_rate: float = 0.1
+    leaves: int = 31
+
+
+@dataclass(frozen=True)
+class SplineFlow(MechanismSpec):
+    """A conditional monotone spline of one normal noise: bijective, so unit-level
+    counterfactuals are identified (Nasr-Esfahany, Alizadeh and Shah, ICML 2023).
+
+    Attributes:
+        bins: Knots of the rational-quadratic spline (Durkan et al., 2019).
+        hidden: Widths of the hidden layers of the conditioner.
+    """
+
+    bins: int = 8
+    hidden: tuple[int, ...] = (32, 32)
+    produces = (Real, Positive, Fraction)
+
+
+@dataclass(frozen=True)
+class Multiplicative(MechanismSpec):
+    """`value = Σ_k Π_parents exp f_k(parent) · exp(s · noise)`: low rank, for positive outcomes.
+
+    Attributes:
+        rank: How many products are added up.
+    """
+
+    rank: int = 1
+    produces = (Positive,)
+
+
+@dataclass(frozen=True)
+class CountRegression(MechanismSpec):
+    """A negative binomial with log-linear mean, drawn by inversion of one uniform noise."""
+
+    produces = (Count,)
+
+
+@dataclass(frozen=True)
+class GumbelMax(MechanismSpec):
+    """`argmax(logits(parents) + Gumbel noise)` (Oberst and Sontag, ICML 2019).
+
+    Attributes:
+        hidden: Widths of the hidden layers of the logits; empty for multinomial regression.
+    """
+
+    hidden: tuple[int, ...] = ()
+    produces = (Categorical, Boolean)
+
+
+@dataclass(frozen=True)
+class Marginal(MechanismSpec):
+    """The distribution of a variable without parents, as the data show it."""
+
+    produces = (Real, Positive, Fraction, Count, Categorical, Boolean)
+
+
+@dataclass(frozen=True)
+class StandardNormal(MechanismSpec):
+    """The prior of a latent: fixed, since a latent's scale is only known up to a bijection.
+
+    A real latent is standard normal, a positive one log-normal, a fraction logistic-normal.
+    """
+
+    produces = (Real, Positive, Fraction)
+
+
+@dataclass(frozen=True)
+class Auto(MechanismSpec):
+    """Choose among a few families by held-out likelihood; the reason is kept."""
+
+    produces = (Real, Positive, Fraction, Count, Categorical, Boolean)
+
+
+@dataclass(frozen=True)
+class Custom(MechanismSpec):
+    """A mechanism of the user's own: a subclass of `causalsys.mechanisms.Mechanism`.
+
+    Attributes:
+        family: The subclass.
+        options: What its constructor takes; JSON values only, so that it can be saved.
+    """
+
+    family: type[Any] = object
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
+    produces = (Real, Positive, Fraction, Count, Categorical, Boolean)
+
+
+auto = Auto()
