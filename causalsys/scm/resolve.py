@@ -210,5 +210,3 @@ def _check_place(node: Node, declaration: Declaration) -> None:
                 found=f"the latent parent {parent.name}, which {family} cannot be fitted with",
                 mend="Use a differentiable mechanism, such as cs.NeuralAdditive or cs.SplineFlow.",
             )
-
-

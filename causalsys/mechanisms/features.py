@@ -1,0 +1,100 @@
+"""From parents to the columns that a mechanism computes with.
+
+Real parents enter as they are, positive ones by their logarithm too (or only), categorical
+ones as indicators of all levels but the first. Columns are then standardised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from causalsys.mechanisms.base import Parents, State
+from causalsys.mechanisms.links import offset_of
+from causalsys.scm.supports import Categorical, Positive, Support
+
+Scale = Literal["raw", "log", "both"]
+_FAR = 1e3
+"""Standardised columns are clipped here, so that no parent, however extreme, overflows."""
+
+
+def widths(parents: Mapping[str, Support], *, scale: Scale) -> dict[str, int]:
+    """How many columns each parent takes."""
+    found = {}
+    for key, support in parents.items():
+        each = 1
+        if isinstance(support, Categorical):
+            each = max(support.cardinality - 1, 1)
+        elif isinstance(support, Positive) and scale == "both":
+            each = 2
+        found[key] = each * (support.size or 1)
+    return found
+
+
+def start_columns(
+    values: Parents, *, parents: Mapping[str, Support], scale: Scale, weight: Tensor
+) -> dict[str, Tensor]:
+    """The constants that `columns` needs, from data: `center`, `spread` `[1, 1, column]` and
+    one `offset` per positive parent. Latent parents, absent from `values`, have the scale of
+    their prior.
+
+    Args:
+        values: The observed parents, `[1 or member, row, ...]`.
+        parents: All parents' supports.
+        scale: How positive parents enter.
+        weight: `[member, row]`; member 0 is used.
+    """
+    state: dict[str, Tensor] = {}
+    centers: list[Tensor] = []
+    spreads: list[Tensor] = []
+    share = (weight[0] / weight[0].sum()).unsqueeze(-1)
+    for key, width in widths(parents, scale=scale).items():
+        observed = values.get(key)
+        if isinstance(parents[key], Positive):
+            source = torch.ones(1) if observed is None else observed.flatten()
+            state[f"offset.{key}"] = offset_of(source.to(weight.dtype))
+        if observed is None or isinstance(parents[key], Categorical):
+            centers.append(weight.new_zeros(width))
+            spreads.append(weight.new_ones(width))
+            continue
+        raw = _column(observed, parents[key], scale=scale, offset=state.get(f"offset.{key}"))
+        raw = raw[0].to(weight.dtype)
+        center = (share * raw).sum(0)
+        spread = (share * (raw - center) ** 2).sum(0).sqrt()
+        flat = spread <= 1e-12 * (1 + center.abs())
+        centers.append(center)
+        spreads.append(torch.where(flat, torch.ones_like(spread), spread))
+    empty = weight.new_zeros(0)
+    state["center"] = torch.cat([empty, *centers]).reshape(1, 1, -1)
+    state["spread"] = torch.cat([empty, *spreads]).reshape(1, 1, -1)
+    return state
+
+
+def columns(
+    values: Parents, *, parents: Mapping[str, Support], scale: Scale, state: State
+) -> Tensor | None:
+    """The standardised columns, `[..., sample, row, column]`; None without parents."""
+    parts: list[Tensor] = []
+    for key, support in parents.items():
+        part = _column(values[key], support, scale=scale, offset=state.get(f"offset.{key}"))
+        parts.append(part.to(state["center"].dtype))
+    if not parts:
+        return None
+    shape = torch.broadcast_shapes(*(part.shape[:-1] for part in parts))
+    raw = torch.cat([part.expand(*shape, part.shape[-1]) for part in parts], dim=-1)
+    return ((raw - state["center"]) / state["spread"]).clamp(-_FAR, _FAR)
+
+
+def _column(value: Tensor, support: Support, *, scale: Scale, offset: Tensor | None) -> Tensor:
+    """One parent's columns before standardising, `[..., row, width]`."""
+    vector = value if support.size else value.unsqueeze(-1)
+    if isinstance(support, Categorical):
+        levels = torch.arange(1, max(support.cardinality, 2), device=value.device)
+        return (vector.unsqueeze(-1) == levels).flatten(-2)
+    if isinstance(support, Positive) and scale != "raw" and offset is not None:
+        logged = torch.log(vector.clamp(min=0) + offset.to(vector.dtype))
+        return logged if scale == "log" else torch.cat([vector, logged], dim=-1)
+    return vector

@@ -1,0 +1,85 @@
+"""A conditional monotone spline flow of one normal noise: bijective, heteroscedastic, skewed.
+
+`noise = spline((link(value) - location(parents)) / scale(parents); parents)`, the spline
+rational-quadratic (Durkan, Bekasov, Murray and Papamakarios, NeurIPS 2019), all of location,
+scale and knots by one network. zuko gives the spline, batched over members and rows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+from zuko.transforms import MonotonicRQSTransform
+
+from causalsys.mechanisms.base import Mechanism, Parents, Sample
+from causalsys.mechanisms.features import columns, start_columns
+from causalsys.mechanisms.links import from_line, log_slope, offset_of, to_line
+from causalsys.mechanisms.nets import apply_net, start_net
+
+_BOUND = 5.0
+_LOG_2PI = math.log(2 * math.pi)
+
+
+@dataclass(frozen=True)
+class SplineMechanism(Mechanism):
+    """The flow; outside ±5 scales from its location it goes on as a straight line."""
+
+    def start(self, sample: Sample, *, generator: torch.Generator) -> Self:
+        state = start_columns(
+            sample.parents, parents=self.parents, scale="both", weight=sample.weight
+        )
+        state["offset"] = offset_of(sample.value.flatten())
+        line = to_line(sample.value, support=self.support, offset=state["offset"])
+        spread = line.std(unbiased=False)
+        state["line.center"] = line.mean().reshape(1, 1)
+        state["line.spread"] = torch.where(spread > 0, spread, torch.ones_like(spread)).reshape(
+            1, 1
+        )
+        width, outputs = state["center"].shape[-1], 3 * self.spec.bins + 1
+        members = sample.members
+        net = start_net(
+            "net", width, outputs, hidden=self.spec.hidden, members=members, generator=generator
+        )
+        if len(sample.parents) < len(self.parents):
+            net["net.shortcut"][..., :1] = 0.5 * torch.randn(members, width, 1, generator=generator)
+        return self.with_state(state | {name: tensor.double() for name, tensor in net.items()})
+
+    def log_prob(self, value: Tensor, parents: Parents) -> Tensor:
+        location, log_scale, spline = self._flow(parents)
+        line = to_line(value, support=self.support, offset=self.state["offset"])
+        noise, slope = spline.call_and_ladj((line - location) * torch.exp(-log_scale))
+        link = log_slope(value, support=self.support, offset=self.state["offset"])
+        return -0.5 * (noise**2 + _LOG_2PI) + slope - log_scale + link
+
+    def pull(
+        self, value: Tensor, parents: Parents, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        location, log_scale, spline = self._flow(parents)
+        line = to_line(value, support=self.support, offset=self.state["offset"])
+        noise: Tensor = spline((line - location) * torch.exp(-log_scale))
+        return noise
+
+    def push(self, noise: Tensor, parents: Parents) -> Tensor:
+        location, log_scale, spline = self._flow(parents)
+        line = location + torch.exp(log_scale) * spline.inv(noise)
+        return from_line(line, support=self.support, offset=self.state["offset"])
+
+    def _flow(self, parents: Parents) -> tuple[Tensor, Tensor, MonotonicRQSTransform]:
+        """Location and log scale `[..., member, row]`, and the spline on the scaled value."""
+        design = columns(parents, parents=self.parents, scale="both", state=self.state)
+        if design is None:
+            design = self.state["center"]
+        out = apply_net("net", design, self.state)
+        bins = self.spec.bins
+        center, spread = self.state["line.center"], self.state["line.spread"]
+        location = center + spread * out[..., 0]
+        # The scale may shrink to a thousandth of the marginal one, and no further: a density
+        # that may shrink without limit has no maximum likelihood.
+        log_scale = spread.log() + 7 * torch.tanh(out[..., 1] / 7)
+        widths, heights, slopes = out[..., 2:].split([bins, bins, bins - 1], dim=-1)
+        spline = MonotonicRQSTransform(widths, heights, slopes, bound=_BOUND)
+        return location, log_scale, spline
