@@ -7,27 +7,48 @@ from functools import singledispatch
 
 from causalsys.errors import DeclarationError
 from causalsys.mechanisms.base import Mechanism
+from causalsys.mechanisms.categorical import GumbelMaxMechanism
+from causalsys.mechanisms.custom import build_custom
 from causalsys.mechanisms.linear import LinearMechanism
+from causalsys.mechanisms.marginal import marginal_spec
 from causalsys.mechanisms.neural import NeuralMechanism
+from causalsys.mechanisms.prior import PriorMechanism
+from causalsys.mechanisms.rule import rule_spec
 from causalsys.mechanisms.spline import SplineMechanism
+from causalsys.mechanisms.triangular import triangular
 from causalsys.scm import specs
 from causalsys.scm.supports import Support
 
+_WHOLE = (specs.StandardNormal, specs.Marginal, specs.Auto, specs.Custom)
+"""These see to vectors themselves, or hand on to a family that does."""
 
-@singledispatch
+
 def build(
     spec: specs.MechanismSpec, support: Support, *, parents: Mapping[str, Support]
 ) -> Mechanism:
     """The mechanism that implements `spec`, without parameters yet.
 
     Args:
-        spec: What the user wrote after `mechanism=`.
-        support: The variable's support.
+        spec: What the user wrote after `mechanism=`. `Auto` gives the family that a rule names
+            without looking at data (`auto.choose` looks).
+        support: The variable's support; for a vector, the family serves each component in
+            order, given those before it.
         parents: The support of each parent, by key.
 
     Raises:
         DeclarationError: No family implements this kind of specification.
+        SupportError: The family cannot produce the support.
     """
+    if support.size and not isinstance(spec, _WHOLE):
+        return triangular(family_of, spec, support, parents=parents)
+    return family_of(spec, support, parents=parents)
+
+
+@singledispatch
+def family_of(
+    spec: specs.MechanismSpec, support: Support, *, parents: Mapping[str, Support]
+) -> Mechanism:
+    """The mechanism of a scalar; dispatches on the specification."""
     raise DeclarationError(
         type(spec).__name__,
         found="a specification without an implementation",
@@ -35,16 +56,47 @@ def build(
     )
 
 
-@build.register
+@family_of.register
 def _(spec: specs.Linear, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
     return LinearMechanism(spec, support, parents)
 
 
-@build.register
+@family_of.register
 def _(spec: specs.NeuralAdditive, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
     return NeuralMechanism(spec, support, parents)
 
 
-@build.register
+@family_of.register
 def _(spec: specs.SplineFlow, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
     return SplineMechanism(spec, support, parents)
+
+
+@family_of.register
+def _(spec: specs.GumbelMax, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
+    return GumbelMaxMechanism(spec, support, parents)
+
+
+@family_of.register
+def _(spec: specs.StandardNormal, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
+    return PriorMechanism(spec, support, parents)
+
+
+@family_of.register
+def _(spec: specs.Custom, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
+    return build_custom(spec, support, parents=parents)
+
+
+@family_of.register
+def _(spec: specs.Marginal, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
+    if parents:
+        raise DeclarationError(
+            "Marginal",
+            found=f"the parents {', '.join(parents)}",
+            mend="Use Marginal for a variable without parents, and cs.auto for others.",
+        )
+    return build(marginal_spec(support), support, parents=parents)
+
+
+@family_of.register
+def _(spec: specs.Auto, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
+    return build(rule_spec(support, parents), support, parents=parents)

@@ -1,0 +1,172 @@
+"""`cs.auto`: the simplest family that predicts held-out rows as well as the best one does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from causalsys.errors import FitError
+from causalsys.mechanisms.base import Mechanism, Sample
+from causalsys.mechanisms.build import build
+from causalsys.mechanisms.marginal import marginal_spec
+from causalsys.mechanisms.rule import rule_spec
+from causalsys.mechanisms.training import Training
+from causalsys.scm import specs
+from causalsys.scm.supports import Categorical, Count, Support
+
+_ROWS = 5000
+"""Candidates are compared on at most this many rows."""
+_STEPS = 800
+_FEW = 60
+"""With fewer rows nothing but the simplest family is tried."""
+_TREES = 500
+
+
+@dataclass(frozen=True)
+class FittedChoice:
+    """A fitted mechanism, and how its family came to be.
+
+    Attributes:
+        spec: The family; where the user left it to `cs.auto`, the one that was chosen.
+        mechanism: The fitted mechanism.
+        reason: Why this family, in a sentence.
+        scores: The held-out log likelihood per row of each family that was tried.
+    """
+
+    spec: specs.MechanismSpec
+    mechanism: Mechanism
+    reason: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+def fit_mechanism(
+    spec: specs.MechanismSpec,
+    support: Support,
+    parents: Mapping[str, Support],
+    sample: Sample,
+    training: Training,
+) -> FittedChoice:
+    """Fit a mechanism whose parents are all observed, choosing its family where asked to.
+
+    Raises:
+        FitError: A parent is absent from the sample, or the data do not suffice.
+    """
+    latent = [key for key in parents if key not in sample.parents]
+    if latent:
+        raise FitError(
+            ", ".join(latent),
+            found="a parent without values",
+            mend="Fit the variable together with its latent parents.",
+        )
+    reason, scores = "as declared", dict[str, float]()
+    if isinstance(spec, specs.Auto):
+        spec, _, reason, scores = choose(support, parents, sample, training=training)
+    fitted = build(spec, support, parents=parents).fit(sample, training=training)
+    return FittedChoice(spec, fitted, reason, scores)
+
+
+def choose(
+    support: Support, parents: Mapping[str, Support], sample: Sample, *, training: Training
+) -> tuple[specs.MechanismSpec, Mechanism, str, dict[str, float]]:
+    """Choose a family by the log likelihood of held-out rows.
+
+    Each candidate is fitted with one member, briefly, to two thirds of at most 5000 rows, and
+    scored on the rest. The simplest one within a standard error of the best wins, the error
+    being that of the rows' paired differences (the one-standard-error rule of Breiman,
+    Friedman, Olshen and Stone, 1984).
+
+    Args:
+        support: The variable's support.
+        parents: The support of each parent, by key.
+        sample: The data; if it lacks a parent, a rule chooses.
+        training: As for the full fit.
+
+    Returns:
+        The specification, its mechanism without parameters, the reason in a sentence, and the
+        scores of the candidates by name.
+    """
+    tried = candidates(support, parents, sample)
+    spec, scores = tried[0], dict[str, float]()
+    if any(key not in sample.parents for key in parents):
+        spec = rule_spec(support, parents)
+        reason = f"{title(spec)}: the usual choice where a parent is latent"
+    elif not parents:
+        reason = f"{title(spec)}: there are no parents"
+    elif len(tried) == 1:
+        reason = f"{title(spec)}: no other family is tried on {sample.rows} rows of this support"
+    else:
+        spec, reason, scores = _compare(tried, support, parents, sample, training)
+    return spec, build(spec, support, parents=parents), reason, scores
+
+
+def candidates(
+    support: Support, parents: Mapping[str, Support], sample: Sample
+) -> list[specs.MechanismSpec]:
+    """The families that `cs.auto` tries, the simplest first."""
+    if isinstance(support, Count) or not parents:
+        return [marginal_spec(support)]
+    enough = sample.rows >= _FEW
+    if isinstance(support, Categorical):
+        return [specs.GumbelMax(), *([specs.GumbelMax(hidden=(32, 32))] if enough else [])]
+    link = specs.natural_link(support)
+    found: list[specs.MechanismSpec] = [specs.Linear(link=link)]
+    if enough:
+        found += [specs.Linear(link=link, noise="empirical"), specs.NeuralAdditive(link=link)]
+        found.append(specs.SplineFlow())
+    return found
+
+
+def title(spec: specs.MechanismSpec) -> str:
+    """A family's name as people see it in reasons and scores."""
+    details = [
+        f"{name}={getattr(spec, name)!r}"
+        for name, plain in (("noise", None), ("hidden", ()))
+        if isinstance(spec, specs.Linear | specs.GumbelMax)
+        and getattr(spec, name, plain) not in (plain, "normal")
+    ]
+    return type(spec).__name__ + (f"({', '.join(details)})" if details else "")
+
+
+def _compare(
+    tried: list[specs.MechanismSpec],
+    support: Support,
+    parents: Mapping[str, Support],
+    sample: Sample,
+    training: Training,
+) -> tuple[specs.MechanismSpec, str, dict[str, float]]:
+    brief = replace(training, steps=min(training.steps, _STEPS))
+    order = torch.randperm(sample.rows, generator=training.generator())[:_ROWS]
+    cut = len(order) // 3
+    first = Sample(
+        sample.value[:1], {k: v[:1] for k, v in sample.parents.items()}, sample.weight[:1]
+    )
+    learn, check = first.take(order[cut:]), first.take(order[:cut])
+    weight = check.weight[0] / check.weight[0].sum()
+    rows: dict[str, Tensor] = {}
+    for spec in tried:
+        fitted = build(spec, support, parents=parents).fit(learn, training=brief)
+        with torch.no_grad():
+            score = fitted.log_prob(check.value, check.parents)[0]
+        rows[title(spec)] = torch.nan_to_num(score, nan=-1e6, neginf=-1e6)
+    scores = {name: float((weight * score).sum()) for name, score in rows.items()}
+    best = max(scores, key=lambda name: scores[name])
+    for spec in tried:
+        gap = rows[best] - rows[title(spec)]
+        mean = (weight * gap).sum()
+        error = math.sqrt(float((weight**2 * (gap - mean) ** 2).sum()))
+        if float(mean) <= error:
+            return spec, _reason(title(spec), best, scores), scores
+    raise AssertionError("the best family is within an error of itself")
+
+
+def _reason(chosen: str, best: str, scores: Mapping[str, float]) -> str:
+    told = f"{chosen}: held-out log likelihood {scores[chosen]:.3g} per row"
+    others = {name: score for name, score in scores.items() if name != chosen}
+    if chosen != best:
+        return f"{told}, the simplest within a standard error of {best} at {scores[best]:.3g}"
+    second = max(others, key=lambda name: others[name])
+    return f"{told}, {scores[chosen] - others[second]:.2g} more than {second}"

@@ -1,0 +1,70 @@
+"""Multinomial logistic regression, for every member at once.
+
+Every level has half a pseudo-count at the centre of the columns (Jeffreys' prior), and the
+slopes a wide normal prior, so that neither a level never seen nor separated classes send a
+coefficient to infinity.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from causalsys.mechanisms.base import Sample
+from causalsys.mechanisms.quasi_newton import minimise
+
+PSEUDO_COUNT = 0.5
+SLOPE_VARIANCE = 100.0
+"""Of the prior of a slope, per standard deviation of its column."""
+
+
+def frequencies(sample: Sample, *, levels: int) -> Tensor:
+    """The levels' weighted frequencies with the pseudo-counts, `[member, level]`."""
+    hits = one_hot(sample.value.long(), levels).to(sample.weight.dtype)
+    counts = (sample.weight.unsqueeze(-1) * hits).sum(-2) + PSEUDO_COUNT
+    return counts / counts.sum(-1, keepdim=True)
+
+
+def multinomial_regression(design: Tensor, sample: Sample, *, levels: int) -> tuple[Tensor, Tensor]:
+    """Constants `[member, 1, level]` and slopes `[member, column, level]`.
+
+    Args:
+        design: Standardised columns `[member or 1, row, column]`.
+        sample: Codes and weights.
+        levels: How many levels there are.
+    """
+    ones = design.new_ones(*design.shape[:-1], 1)
+    full = torch.cat([ones, design], dim=-1)
+    columns = full.shape[-1]
+    rows = sample.weight[:1].unsqueeze(-1)
+    gram = (rows * full[:1]).mT @ full[:1] / rows.sum()
+    # The Hessian is at most half of this (Böhning, 1992): a good shape to precondition with.
+    root = torch.linalg.inv(gram + 1e-3 * torch.eye(columns, dtype=gram.dtype))
+
+    def metric(vector: Tensor) -> Tensor:
+        return (root @ vector.unflatten(-1, (columns, levels))).flatten(-2)
+
+    def solve(part: Sample, design: Tensor, start: Tensor) -> Tensor:
+        total = part.weight.sum(-1)
+        code = part.value.long().unsqueeze(-1)
+
+        def losses(point: Tensor) -> Tensor:
+            table = point.unflatten(-1, (columns, levels))
+            log_odds = design @ table
+            own = log_odds.gather(-1, code.expand(*log_odds.shape[:-1], 1)).squeeze(-1)
+            data = (part.weight * (log_odds.logsumexp(-1) - own)).sum(-1)
+            pseudo = -PSEUDO_COUNT * torch.log_softmax(table[:, 0], dim=-1).sum(-1)
+            ridge = 0.5 / SLOPE_VARIANCE * (table[:, 1:] ** 2).sum((-1, -2))
+            return (data + pseudo + ridge) / total
+
+        return minimise(losses, start, metric=metric)
+
+    start = design.new_zeros(1, columns, levels)
+    first = Sample(sample.value[:1], {}, sample.weight[:1])
+    start[:, 0] = frequencies(first, levels=levels).log()
+    best = solve(first, full[:1], start.flatten(-2))
+    # The other members' optima are close to the first one's: they start from there.
+    best = solve(sample, full, best.expand(sample.members, -1))
+    table = best.unflatten(-1, (columns, levels))
+    return table[:, :1], table[:, 1:]

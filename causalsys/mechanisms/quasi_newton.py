@@ -1,0 +1,115 @@
+"""L-BFGS for many small problems side by side: one batched evaluation serves every member.
+
+The two-loop recursion (Nocedal, 1980) with a backtracking line search, each member with its own
+step, history and end; only the evaluation of the losses is shared.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Losses = Callable[[Tensor], Tensor]
+Metric = Callable[[Tensor], Tensor]
+_ARMIJO = 1e-4
+_HALVINGS = 25
+
+
+def minimise(
+    losses: Losses,
+    start: Tensor,
+    *,
+    steps: int = 200,
+    tolerance: float = 1e-8,
+    memory: int = 12,
+    metric: Metric | None = None,
+) -> Tensor:
+    """The points that minimise `losses`, `[member, parameter]`.
+
+    Args:
+        losses: Maps points `[member, parameter]` to losses `[member]`; member i's loss depends
+            on point i alone.
+        start: Where to start, `[member, parameter]`.
+        steps: The most steps.
+        tolerance: A member is done when no element of its gradient is larger.
+        memory: How many pairs of steps and gradient changes are kept.
+        metric: An approximate inverse Hessian, applied to `[member, parameter]`.
+    """
+    point = start.detach().clone()
+    loss, slope = _evaluate(losses, point)
+    pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=memory)
+    scale = 1 / slope.abs().sum(-1, keepdim=True).clamp(min=1.0)
+    if metric is not None:
+        scale = torch.ones_like(scale)
+    done = slope.abs().amax(-1) <= tolerance
+    for _ in range(steps):
+        if bool(done.all()):
+            break
+        direction = -_two_loops(slope, pairs, scale, metric)
+        downhill = (direction * slope).sum(-1, keepdim=True)
+        uphill = downhill >= 0
+        direction = torch.where(uphill, -scale * slope, direction)
+        downhill = (direction * slope).sum(-1)
+        new, new_loss, new_slope, moved = _search(losses, point, loss, direction, downhill, done)
+        step = torch.where(moved.unsqueeze(-1), new - point, torch.zeros_like(point))
+        change = torch.where(moved.unsqueeze(-1), new_slope - slope, torch.zeros_like(point))
+        bend = (step * change).sum(-1, keepdim=True)
+        length = step.norm(dim=-1, keepdim=True) * change.norm(dim=-1, keepdim=True)
+        curved = bend > 1e-10 * length
+        # A pair of no use weighs nothing: its member goes on as if it were not there.
+        pairs.append((step, change, torch.where(curved, 1 / bend, torch.zeros_like(bend))))
+        flat = change if metric is None else metric(change)
+        scale = torch.where(curved, bend / (change * flat).sum(-1, keepdim=True), scale)
+        point = point + step
+        loss = torch.where(moved, new_loss, loss)
+        slope = slope + change
+        done = done | ~moved | (slope.abs().amax(-1) <= tolerance)
+    return point
+
+
+def _evaluate(losses: Losses, point: Tensor) -> tuple[Tensor, Tensor]:
+    point = point.detach().requires_grad_(True)
+    with torch.enable_grad():
+        loss = losses(point)
+        (slope,) = torch.autograd.grad(loss.sum(), point)
+    return loss.detach(), slope
+
+
+def _two_loops(
+    slope: Tensor,
+    pairs: deque[tuple[Tensor, Tensor, Tensor]],
+    scale: Tensor,
+    metric: Metric | None,
+) -> Tensor:
+    """The inverse Hessian that the pairs imply, applied to the slope."""
+    vector, shares = slope, []
+    for step, change, inverse in reversed(pairs):
+        share = inverse * (step * vector).sum(-1, keepdim=True)
+        vector = vector - share * change
+        shares.append(share)
+    vector = scale * (vector if metric is None else metric(vector))
+    for (step, change, inverse), share in zip(pairs, reversed(shares), strict=True):
+        vector = vector + step * (share - inverse * (change * vector).sum(-1, keepdim=True))
+    return vector
+
+
+def _search(
+    losses: Losses, point: Tensor, loss: Tensor, direction: Tensor, downhill: Tensor, done: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The first of the steps 1, 1/2, 1/4, ... that descends enough, for each member."""
+    stride = torch.where(done, torch.zeros_like(loss), torch.ones_like(loss))
+    new, new_loss, new_slope = point, loss, torch.zeros_like(point)
+    enough = done
+    for _ in range(_HALVINGS):
+        new = point + stride.unsqueeze(-1) * direction
+        new_loss, new_slope = _evaluate(losses, new)
+        finite = torch.isfinite(new_loss) & torch.isfinite(new_slope).all(-1)
+        enough = done | (finite & (new_loss <= loss + _ARMIJO * stride * downhill))
+        if bool(enough.all()):
+            break
+        stride = torch.where(enough, stride, 0.5 * stride)
+    # Where rounding hides the descent, the member stays where it is.
+    return new, new_loss, new_slope, enough & ~done
