@@ -141,9 +141,7 @@ def _compare(
     brief = replace(training, steps=min(training.steps, _STEPS))
     order = torch.randperm(sample.rows, generator=training.generator())[:_ROWS]
     cut = len(order) // 3
-    first = Sample(
-        sample.value[:1], {k: v[:1] for k, v in sample.parents.items()}, sample.weight[:1]
-    )
+    first = sample.first()
     learn, check = first.take(order[cut:]), first.take(order[:cut])
     weight = check.weight[0] / check.weight[0].sum()
     rows: dict[str, Tensor] = {}

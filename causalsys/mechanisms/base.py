@@ -56,6 +56,11 @@ class Sample:
         """How many rows there are."""
         return self.weight.shape[1]
 
+    def first(self) -> Sample:
+        """Member 0's part of the sample."""
+        parents = {key: parent[:1] for key, parent in self.parents.items()}
+        return Sample(self.value[:1], parents, self.weight[:1])
+
     def take(self, rows: Tensor) -> Sample:
         """The sample with these rows only."""
         axis = 1

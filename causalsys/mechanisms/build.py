@@ -8,6 +8,7 @@ from functools import singledispatch
 from causalsys.errors import DeclarationError
 from causalsys.mechanisms.base import Mechanism
 from causalsys.mechanisms.categorical import GumbelMaxMechanism
+from causalsys.mechanisms.count import CountMechanism
 from causalsys.mechanisms.custom import build_custom
 from causalsys.mechanisms.linear import LinearMechanism
 from causalsys.mechanisms.marginal import marginal_spec
@@ -74,6 +75,13 @@ def _(spec: specs.SplineFlow, support: Support, *, parents: Mapping[str, Support
 @family_of.register
 def _(spec: specs.GumbelMax, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
     return GumbelMaxMechanism(spec, support, parents)
+
+
+@family_of.register
+def _(
+    spec: specs.CountRegression, support: Support, *, parents: Mapping[str, Support]
+) -> Mechanism:
+    return CountMechanism(spec, support, parents)
 
 
 @family_of.register

@@ -1,7 +1,7 @@
 """From parents to the columns that a mechanism computes with.
 
-Real parents enter as they are, positive ones by their logarithm too (or only), categorical
-ones as indicators of all levels but the first. Columns are then standardised.
+Real parents enter as they are, positive ones and counts by their logarithm too (or only),
+categorical ones as indicators of all levels but the first. Columns are then standardised.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from causalsys.mechanisms.base import Parents, State
 from causalsys.mechanisms.links import offset_of
-from causalsys.scm.supports import Categorical, Positive, Support
+from causalsys.scm.supports import Categorical, Count, Positive, Support
 
 Scale = Literal["raw", "log", "both"]
 _FAR = 1e3
@@ -28,7 +28,7 @@ def widths(parents: Mapping[str, Support], *, scale: Scale) -> dict[str, int]:
         each = 1
         if isinstance(support, Categorical):
             each = max(support.cardinality - 1, 1)
-        elif isinstance(support, Positive) and scale == "both":
+        elif isinstance(support, Positive | Count) and scale == "both":
             each = 2
         found[key] = each * (support.size or 1)
     return found
@@ -37,9 +37,10 @@ def widths(parents: Mapping[str, Support], *, scale: Scale) -> dict[str, int]:
 def start_columns(
     values: Parents, *, parents: Mapping[str, Support], scale: Scale, weight: Tensor
 ) -> dict[str, Tensor]:
-    """The constants that `columns` needs, from data: `center`, `spread` `[1, 1, column]` and
-    one `offset` per positive parent. Latent parents, absent from `values`, have the scale of
-    their prior.
+    """The constants that `columns` needs, from data.
+
+    They are `center` and `spread`, `[1, 1, column]`, and one `offset` per positive parent.
+    Latent parents, absent from `values`, have the scale of their prior.
 
     Args:
         values: The observed parents, `[1 or member, row, ...]`.
@@ -56,6 +57,9 @@ def start_columns(
         if isinstance(parents[key], Positive):
             source = torch.ones(1) if observed is None else observed.flatten()
             state[f"offset.{key}"] = offset_of(source.to(weight.dtype))
+        elif isinstance(parents[key], Count):
+            # A count's zero is no measurement below some threshold, but half a step from one.
+            state[f"offset.{key}"] = weight.new_full((1,), 0.5)
         if observed is None or isinstance(parents[key], Categorical):
             centers.append(weight.new_zeros(width))
             spreads.append(weight.new_ones(width))
@@ -94,7 +98,8 @@ def _column(value: Tensor, support: Support, *, scale: Scale, offset: Tensor | N
     if isinstance(support, Categorical):
         levels = torch.arange(1, max(support.cardinality, 2), device=value.device)
         return (vector.unsqueeze(-1) == levels).flatten(-2)
-    if isinstance(support, Positive) and scale != "raw" and offset is not None:
+    if isinstance(support, Positive | Count) and scale != "raw" and offset is not None:
+        vector = vector.to(offset.dtype)
         logged = torch.log(vector.clamp(min=0) + offset.to(vector.dtype))
         return logged if scale == "log" else torch.cat([vector, logged], dim=-1)
     return vector

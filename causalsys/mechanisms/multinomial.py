@@ -61,7 +61,7 @@ def multinomial_regression(design: Tensor, sample: Sample, *, levels: int) -> tu
         return minimise(losses, start, metric=metric)
 
     start = design.new_zeros(1, columns, levels)
-    first = Sample(sample.value[:1], {}, sample.weight[:1])
+    first = sample.first()
     start[:, 0] = frequencies(first, levels=levels).log()
     best = solve(first, full[:1], start.flatten(-2))
     # The other members' optima are close to the first one's: they start from there.

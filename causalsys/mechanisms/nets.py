@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -26,7 +27,7 @@ def start_net(
     """
     state: dict[str, Tensor] = {}
     sizes = (inputs, *hidden)
-    for layer, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for layer, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         draws = torch.rand(members, fan_in, fan_out, generator=generator) * 2 - 1
         bound = math.sqrt(3 / max(fan_in, 1))
         state[f"{prefix}.weight{layer}"] = draws * bound

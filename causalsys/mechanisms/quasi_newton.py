@@ -53,6 +53,8 @@ def minimise(
         uphill = downhill >= 0
         direction = torch.where(uphill, -scale * slope, direction)
         downhill = (direction * slope).sum(-1)
+        # Less descent than the losses' own rounding cannot be seen, nor searched for.
+        done = done | (-downhill <= 16 * torch.finfo(loss.dtype).eps * (1 + loss.abs()))
         new, new_loss, new_slope, moved = _search(losses, point, loss, direction, downhill, done)
         step = torch.where(moved.unsqueeze(-1), new - point, torch.zeros_like(point))
         change = torch.where(moved.unsqueeze(-1), new_slope - slope, torch.zeros_like(point))
