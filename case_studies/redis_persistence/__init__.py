@@ -1,0 +1,1 @@
+"""A Redis that stalls under its own persistence, recorded with and without the fault."""
