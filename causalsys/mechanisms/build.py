@@ -12,6 +12,7 @@ from causalsys.mechanisms.count import CountMechanism
 from causalsys.mechanisms.custom import build_custom
 from causalsys.mechanisms.linear import LinearMechanism
 from causalsys.mechanisms.marginal import marginal_spec
+from causalsys.mechanisms.multiplicative import MultiplicativeMechanism
 from causalsys.mechanisms.neural import NeuralMechanism
 from causalsys.mechanisms.prior import PriorMechanism
 from causalsys.mechanisms.rule import rule_spec
@@ -70,6 +71,11 @@ def _(spec: specs.NeuralAdditive, support: Support, *, parents: Mapping[str, Sup
 @family_of.register
 def _(spec: specs.SplineFlow, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
     return SplineMechanism(spec, support, parents)
+
+
+@family_of.register
+def _(spec: specs.Multiplicative, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
+    return MultiplicativeMechanism(spec, support, parents)
 
 
 @family_of.register

@@ -13,6 +13,7 @@ from causalsys.mechanisms import nbinom
 from causalsys.mechanisms.base import Mechanism, Parents, Sample
 from causalsys.mechanisms.draws import uniform_like
 from causalsys.mechanisms.features import columns, start_columns
+from causalsys.mechanisms.packing import pack, unpack
 from causalsys.mechanisms.quasi_newton import Losses, minimise
 from causalsys.mechanisms.training import Training
 
@@ -87,28 +88,23 @@ class CountMechanism(Mechanism):
 
     def fit(self, sample: Sample, *, training: Training) -> Self:
         started = self.start(sample, generator=training.generator())
-        sizes = [started.state[name].shape[-1] for name in _TRAINED]
-        start = torch.cat([started.state[name] for name in _TRAINED], dim=-1)
         # The other members' optima are close to the first one's: they start from there.
-        best = minimise(self._losses(started, sample.first(), sizes), start[:1])
-        best = minimise(self._losses(started, sample, sizes), best.expand(sample.members, -1))
-        parts = dict(zip(_TRAINED, best.split(sizes, dim=-1), strict=True))
-        return started.with_state({**started.state, **parts})
+        best = minimise(started._losses(sample.first()), pack(started.state, _TRAINED)[:1])
+        best = minimise(started._losses(sample), best.expand(sample.members, -1))
+        return started.with_state(unpack(best, started.state, _TRAINED))
 
-    @staticmethod
-    def _losses(started: CountMechanism, sample: Sample, sizes: list[int]) -> Losses:
+    def _losses(self, sample: Sample) -> Losses:
         """The negative log posterior per row, as a function of the trained parameters."""
         total = sample.weight.sum(-1)
         center, spread = _SIZE_PRIOR
 
         def losses(point: Tensor) -> Tensor:
-            parts = dict(zip(_TRAINED, point.split(sizes, dim=-1), strict=True))
-            tried = started.with_state({**started.state, **parts})
+            tried = self.with_state(unpack(point, self.state, _TRAINED))
             data = (sample.weight * tried.log_prob(sample.value, sample.parents)).sum(-1)
             prior = (
-                _PSEUDO_COUNT * parts["constant"][:, 0]
-                - 0.5 * ((parts["log_size"][:, 0] - center) / spread) ** 2
-                - 0.5 / _SLOPE_VARIANCE * (parts["weight"] ** 2).sum(-1)
+                _PSEUDO_COUNT * tried.state["constant"][:, 0]
+                - 0.5 * ((tried.state["log_size"][:, 0] - center) / spread) ** 2
+                - 0.5 / _SLOPE_VARIANCE * (tried.state["weight"] ** 2).sum(-1)
             )
             return -(data + prior) / total
 
