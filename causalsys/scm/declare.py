@@ -5,16 +5,26 @@ Both give the same thing: a class whose `declaration` is validated and cannot be
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
 
 import networkx as nx
 
 from causalsys.errors import DeclarationError, UnknownNameError
 from causalsys.scm.declaration import Declaration
+from causalsys.scm.edges import as_digraph, lags_of
 from causalsys.scm.graph import Graph
 from causalsys.scm.resolve import resolve
-from causalsys.scm.variables import Equation, Function, Lagged, State, Transition, Variable
+from causalsys.scm.specs import Auto, StandardNormal
+from causalsys.scm.variables import (
+    Equation,
+    Function,
+    Lagged,
+    Parent,
+    State,
+    Transition,
+    Variable,
+)
 
 
 class _Body(dict[str, Any]):
@@ -42,8 +52,9 @@ class Declaring(type):
     def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> Declaring:
         made = super().__new__(cls, name, bases, dict(body))
         root = not any(isinstance(base, Declaring) for base in bases)
-        abstract = body.get("abstract", False)
-        if not root and not abstract and "declaration" not in body:
+        abstract = body.get("abstract") is True
+        given = isinstance(body.get("declaration"), Declaration)
+        if not root and not abstract and not given:
             origin = f"{made.__module__}:{made.__qualname__}"
             declared = _collect(made, bases, body, origin=origin)
             type.__setattr__(made, "declaration", declared)
@@ -100,14 +111,16 @@ def from_graph(
     doc: str,
 ) -> type[Declared]:
     """A subclass of `base` declared by a graph; see `causalsys.SCM.from_graph`."""
-    edges = _as_graph(graph)
+    edges = as_digraph(graph)
     given = dict(variables or {})
     for label in given:
         if label not in edges:
             raise UnknownNameError.among(label, edges, where="the nodes of the graph")
-    handles = {label: _handle(label, given.get(label, default), edges) for label in edges}
-    steps = [Transition(state, function) for state, function in (transitions or {}).items()]
-    declared = resolve(name, handles, transitions=steps, doc=doc)
+    steps = {state: Transition(state, step) for state, step in (transitions or {}).items()}
+    handles = {
+        label: _handle(label, given.get(label, default), edges, steps=steps) for label in edges
+    }
+    declared = resolve(name, handles, transitions=list(steps.values()), doc=doc)
     namespace = {"declaration": declared, "__doc__": doc, "abstract": False}
     return Declaring(name, (base,), namespace)  # type: ignore[return-value]
 
@@ -117,7 +130,8 @@ def _collect(
 ) -> Declaration:
     variables: dict[str, Variable] = {}
     transitions: dict[str, Transition] = {}
-    reserved = {name for base in made.__mro__[1:] for name in vars(base)} | set(dir(Declaring))
+    reserved = {name for base in made.__mro__[1:] for name in vars(base)}
+    reserved |= {"declaration", *dir(Declaring)}
     inherited = {
         name
         for base in made.__mro__[1:]
@@ -151,20 +165,9 @@ def _collect(
     )
 
 
-def _as_graph(graph: object) -> nx.DiGraph[str]:
-    if isinstance(graph, nx.DiGraph) and not graph.is_multigraph():
-        return graph
-    try:
-        return nx.DiGraph(graph)  # type: ignore[call-overload,no-any-return]
-    except (nx.NetworkXError, TypeError, ValueError):
-        raise DeclarationError(
-            "graph",
-            found=f"a {type(graph).__name__}",
-            mend="Give a networkx.DiGraph, a list of (cause, effect), or {cause: [effects]}.",
-        ) from None
-
-
-def _handle(label: str, given: Variable, edges: nx.DiGraph[str]) -> Variable:
+def _handle(
+    label: str, given: Variable, edges: nx.DiGraph[str], *, steps: Mapping[str, Transition]
+) -> Variable:
     """A handle of the same kind as `given`, with the graph's edges as its parents."""
     if not isinstance(given, Variable):
         raise DeclarationError(
@@ -172,18 +175,33 @@ def _handle(label: str, given: Variable, edges: nx.DiGraph[str]) -> Variable:
         )
     handle = object.__new__(type(given))
     handle.__dict__.update(given.__dict__, name=label)
-    lags: dict[str, int] = {cause: edges[cause][label].get("lag", 0) for cause in edges.pred[label]}
-    if isinstance(given, Equation | State):
-        written = {p if isinstance(p, str) else getattr(p, "name", "") for p in given.parents}
-        unexplained = sorted(map(str, set(lags) - written))
-        if isinstance(given, Equation) and unexplained:
+    causes = sorted(edges.pred[label], key=str)
+    if isinstance(given, Equation):
+        _check_used(label, causes, given.parents, function="its equation")
+    elif isinstance(given, State):
+        if label in steps:
+            _check_used(label, causes, steps[label].parents, function="its transition")
+    else:
+        handle.parents = tuple(
+            Lagged(cause, steps=lag, initial=initial) if lag else cause
+            for cause in causes
+            for lag, initial in lags_of(edges[cause][label]).items()
+        )
+        if isinstance(given.mechanism, StandardNormal) and handle.parents:
+            handle.mechanism = Auto()
+    return handle
+
+
+def _check_used(
+    label: str, causes: Sequence[str], parents: Sequence[Parent], *, function: str
+) -> None:
+    """The function is the truth about its variable: the graph may not say more than it."""
+    variables = [parent.variable if isinstance(parent, Lagged) else parent for parent in parents]
+    used = {variable if isinstance(variable, str) else variable.name for variable in variables}
+    for cause in causes:
+        if cause not in used:
             raise DeclarationError(
                 label,
-                found=f"the edge {unexplained[0]} → {label}, which its equation does not use",
+                found=f"the edge {cause} → {label}, which {function} does not use",
                 mend="Add the argument, or drop the edge.",
             )
-        return handle
-    handle.parents = tuple(
-        Lagged(cause, steps=lag) if lag else cause for cause, lag in sorted(lags.items())
-    )
-    return handle

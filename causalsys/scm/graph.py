@@ -207,5 +207,5 @@ class Graph:
                     mend="Count steps back from now: 0, -1, -2.",
                 )
             return {self._at(self._known(str(points[0])), points[1])}
-        singles: Iterable[str | At] = points  # type: ignore[assignment]
+        singles: Iterable[str | At] = points
         return set().union(*(self._points(single) for single in singles))

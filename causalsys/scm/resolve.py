@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import networkx as nx
+import numpy as np
 
 from causalsys.errors import CycleError, DeclarationError, SupportError, UnknownNameError
 from causalsys.scm.declaration import Declaration, Node, ParentRef
 from causalsys.scm.specs import Marginal, StandardNormal
+from causalsys.scm.supports import Categorical
 from causalsys.scm.variables import (
     Equation,
     Function,
@@ -51,6 +53,7 @@ def resolve(
     for node in ordered.values():
         _check_mechanism(node)
         _check_place(node, declaration)
+        _check_initial(node, declaration)
     return declaration
 
 
@@ -74,7 +77,8 @@ def _node(
     elif isinstance(variable, State):
         function, written, earlier = next_states[label].function, next_states[label].parents, 1
     parents = tuple(_reference(model, label, p, variables, earlier=earlier) for p in written)
-    repeated = {p.key for p in parents if parents.count(p) > 1}
+    keys = [parent.key for parent in parents]
+    repeated = {key for key in keys if keys.count(key) > 1}
     if repeated:
         raise DeclarationError(
             label, found=f"the parent {min(repeated)} twice", mend="Name each parent once."
@@ -126,6 +130,12 @@ def _next_states(
     found: dict[str, Transition] = {}
     for step in transitions:
         state = step.state if isinstance(step.state, str) else step.state.name
+        if not state:
+            raise DeclarationError(
+                getattr(step.function, "__name__", "transition"),
+                found=f"a transition of {step.state!r}, which is not a variable of {model}",
+                mend="Declare the state first, as a name in the body of the model.",
+            )
         if state not in variables:
             raise UnknownNameError.among(state, variables, where=f"{model}, as a state")
         if not isinstance(variables[state], State):
@@ -188,12 +198,18 @@ def _check_mechanism(node: Node) -> None:
 
 
 def _check_place(node: Node, declaration: Declaration) -> None:
-    """A variable among others: latents with children, traces' variables above steps'."""
-    if node.kind == "latent" and not any(e.cause == node.name for e in declaration.graph.edges):
+    """A variable among others: latents above something logged, traces' variables above steps'."""
+    if node.kind == "latent" and not _reveals(node, declaration):
         raise DeclarationError(
             node.name,
-            found="a latent without children",
+            found="a latent without children that are logged",
             mend="Name it as a parent of what it affects, or drop it: nothing can reveal it.",
+        )
+    if node.kind == "arm" and node.parents:
+        raise DeclarationError(
+            node.name,
+            found=f"an arm with the cause {node.parents[0].name}",
+            mend="An arm is assigned at random; what a policy sets is a cs.Decision.",
         )
     for parent in node.parents:
         cause = declaration.nodes[parent.name]
@@ -209,4 +225,34 @@ def _check_place(node: Node, declaration: Declaration) -> None:
                 node.name,
                 found=f"the latent parent {parent.name}, which {family} cannot be fitted with",
                 mend="Use a differentiable mechanism, such as cs.NeuralAdditive or cs.SplineFlow.",
+            )
+
+
+def _reveals(latent: Node, declaration: Declaration) -> bool:
+    """Whether the latent affects something that is not latent, at any step."""
+    reached, waiting = {latent.name}, [latent.name]
+    while waiting:
+        cause = waiting.pop()
+        effects = {edge.effect for edge in declaration.graph.edges if edge.cause == cause}
+        if any(declaration.nodes[effect].kind != "latent" for effect in effects):
+            return True
+        waiting += sorted(effects - reached)
+        reached |= effects
+    return False
+
+
+def _check_initial(node: Node, declaration: Declaration) -> None:
+    """What held before a trace began is a value that the variable can take."""
+    firsts = [(node.name, node.initial)] if node.kind == "state" else []
+    firsts += [(parent.name, parent.initial) for parent in node.parents if parent.lag]
+    for name, initial in firsts:
+        support = declaration.nodes[name].support
+        if isinstance(support, Categorical) and not support.levels:
+            continue
+        number = isinstance(initial, int | float)
+        if not number or support.outside(np.asarray([initial], dtype=np.float64))[0]:
+            raise DeclarationError(
+                name,
+                found=f"the initial value {initial!r}, which is not {support}",
+                mend="Give a number of its support: initial=0.0; for a category, a level's place.",
             )

@@ -185,6 +185,12 @@ class Transition:
     """The function that gives a state's next value from this step's variables."""
 
     def __init__(self, state: State | str, function: Function) -> None:
+        if not isinstance(state, str | Variable):
+            raise DeclarationError(
+                getattr(function, "__name__", "transition"),
+                found=f"a transition of {state!r}",
+                mend="Give the state: @cs.transition(backlog).",
+            )
         self.state = state
         self.function = function
         self.parents = _arguments(function)
