@@ -116,6 +116,8 @@ def candidates(
     found: list[specs.MechanismSpec] = [specs.Linear(link=link)]
     if enough:
         found += [specs.Linear(link=link, noise="empirical"), specs.NeuralAdditive(link=link)]
+        if sample.rows >= _TREES:
+            found.append(specs.BoostedTrees(link=link))
         found.append(specs.SplineFlow())
     return found
 

@@ -17,6 +17,7 @@ from causalsys.mechanisms.neural import NeuralMechanism
 from causalsys.mechanisms.prior import PriorMechanism
 from causalsys.mechanisms.rule import rule_spec
 from causalsys.mechanisms.spline import SplineMechanism
+from causalsys.mechanisms.trees import TreesMechanism
 from causalsys.mechanisms.triangular import triangular
 from causalsys.scm import specs
 from causalsys.scm.supports import Support
@@ -66,6 +67,11 @@ def _(spec: specs.Linear, support: Support, *, parents: Mapping[str, Support]) -
 @family_of.register
 def _(spec: specs.NeuralAdditive, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
     return NeuralMechanism(spec, support, parents)
+
+
+@family_of.register
+def _(spec: specs.BoostedTrees, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
+    return TreesMechanism(spec, support, parents)
 
 
 @family_of.register
