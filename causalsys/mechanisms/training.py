@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from torch import Tensor
 
+from causalsys.errors import FitError
+
 if TYPE_CHECKING:
     from causalsys.mechanisms.base import Mechanism, Sample
 
@@ -43,6 +45,7 @@ class Training:
 
 
 _LOOK_EVERY = 50
+_LEAST_ROWS = 10
 
 
 def by_gradient(mechanism: M, sample: Sample, *, training: Training) -> M:
@@ -50,7 +53,16 @@ def by_gradient(mechanism: M, sample: Sample, *, training: Training) -> M:
 
     Returns:
         The fitted mechanism, its parameters in float64.
+
+    Raises:
+        FitError: There are fewer than ten rows.
     """
+    if sample.rows < _LEAST_ROWS:
+        raise FitError(
+            type(mechanism.spec).__name__,
+            found=f"{sample.rows} rows to train on",
+            mend=f"Give at least {_LEAST_ROWS}, or a family with a closed form: cs.Linear().",
+        )
     generator = training.generator()
     started = mechanism.start(sample, generator=generator)
     order = torch.randperm(sample.rows, generator=generator)
@@ -74,7 +86,7 @@ def by_gradient(mechanism: M, sample: Sample, *, training: Training) -> M:
         rows = torch.randint(learn.rows, (min(training.batch, learn.rows),), generator=generator)
         optimiser.zero_grad()
         loss = -_score(started.with_state(state), learn.take(rows)).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(trained.values(), 10.0 * sample.members)
         optimiser.step()
         schedule.step()
