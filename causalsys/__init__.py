@@ -1,0 +1,56 @@
+"""Structural causal models of systems that run machine learning: declare, fit, ask."""
+
+from causalsys.data.traces import Traces
+from causalsys.fitted import FittedSCM
+from causalsys.model import SCM
+from causalsys.query.intervention import under
+from causalsys.scm.equations import add_at, pick
+from causalsys.scm.specs import (
+    BoostedTrees,
+    CountRegression,
+    Custom,
+    GumbelMax,
+    Linear,
+    Marginal,
+    Multiplicative,
+    NeuralAdditive,
+    SplineFlow,
+    StandardNormal,
+    auto,
+)
+from causalsys.scm.supports import Boolean, Categorical, Count, Fraction, Positive, Real
+from causalsys.scm.variables import Arm, Decision, Latent, Observed, State, equation, transition
+
+__version__ = "0.1.0"
+__all__ = [
+    "SCM",
+    "Arm",
+    "Boolean",
+    "BoostedTrees",
+    "Categorical",
+    "Count",
+    "CountRegression",
+    "Custom",
+    "Decision",
+    "FittedSCM",
+    "Fraction",
+    "GumbelMax",
+    "Latent",
+    "Linear",
+    "Marginal",
+    "Multiplicative",
+    "NeuralAdditive",
+    "Observed",
+    "Positive",
+    "Real",
+    "SplineFlow",
+    "StandardNormal",
+    "State",
+    "Traces",
+    "add_at",
+    "auto",
+    "equation",
+    "pick",
+    "transition",
+    "under",
+]

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
+from types import CodeType
 from typing import Any
 
 from causalsys.errors import UnknownNameError
@@ -116,8 +117,11 @@ class Declaration:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of everything that an answer depends on: names, supports, parents,
-        mechanisms and the text of every function; comments and layout do not matter."""
+        """A digest of everything that an answer depends on.
+
+        Names, supports, parents, mechanisms, the text of every function and the constants that
+        it finds outside itself; comments and layout do not matter.
+        """
         canonical = json.dumps([_canonical(node) for node in self.nodes.values()], sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -147,13 +151,35 @@ def describe(spec: Support | MechanismSpec) -> dict[str, Any]:
 
 
 def _source(function: Function) -> str:
-    """The function's own text without comments and layout; its byte code where none is kept."""
+    """The function's own text, and the constants around it that it uses."""
+    try:
+        outside = inspect.getclosurevars(function)
+    except (TypeError, ValueError):
+        return _text(function)
+    found = {**outside.globals, **outside.nonlocals}
+    constants = {name: found[name] for name in sorted(found) if _is_plain(found[name])}
+    return _text(function) + (f"\n{constants}" if constants else "")
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return isinstance(value, bool | int | float | str | None)
+
+
+def _text(function: Function) -> str:
+    """The function without comments and layout; its byte code where no source is kept."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError):
         code = getattr(function, "__code__", None)
-        return code.co_code.hex() + repr(code.co_names) if code else repr(function)
+        return _byte_code(code) if code else repr(function)
     for definition in ast.walk(tree):
         if isinstance(definition, ast.FunctionDef):
             definition.decorator_list = []
     return ast.unparse(tree)
+
+
+def _byte_code(code: CodeType) -> str:
+    constants = [_byte_code(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
+    return f"{code.co_code.hex()}{code.co_names}{constants}"

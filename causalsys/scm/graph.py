@@ -1,7 +1,7 @@
 """The causal graph: who causes whom, and what follows from that alone.
 
 Pure structure: no data, no parameters. A graph with lagged edges is answered by unrolling it
-over enough steps.
+over the steps in question, with what came before projected out.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import cached_property
 import networkx as nx
 
 from causalsys.errors import QueryError, UnknownNameError
+from causalsys.scm import past
 from causalsys.scm.variables import Kind, Per
 
 At = tuple[str, int]
@@ -139,8 +140,7 @@ class Graph:
                 mend="Give three sets that do not overlap.",
             )
         back = -min(step for _, step in left | right | known)
-        unrolled = self.unrolled(back + 1 + (len(self.kinds) + 1) * self.longest_lag)
-        return bool(nx.is_d_separator(unrolled, left, right, known))
+        return bool(nx.is_d_separator(past.window(self, back), left, right, known))
 
     def unrolled(self, steps: int) -> nx.DiGraph[At]:
         """The graph over `steps` steps, the last one numbered 0; traces' variables once."""
@@ -150,16 +150,24 @@ class Graph:
             graph.add_edges_from(
                 (self._at(edge.cause, step - edge.lag), self._at(edge.effect, step))
                 for edge in self.edges
-                if step - edge.lag > -steps
+                if step - edge.lag > -steps or self.per[edge.cause] == "trace"
             )
         return graph
 
+    @cached_property
+    def ties(self) -> frozenset[past.Tie]:
+        """Which variables of nearby steps share a cause, at whatever step; see `past.ties`."""
+        return past.ties(self)
+
     def districts(self) -> tuple[frozenset[str], ...]:
-        """The c-components: observed variables tied by shared latents, in causal order."""
+        """The c-components: observed variables tied by shared latents, in causal order.
+
+        A latent also ties what it acts on at different lags: the same draw reaches both.
+        """
         tied: nx.Graph[str] = nx.Graph()
-        projection = self.projection()
-        tied.add_nodes_from(projection.nodes)
-        tied.add_edges_from(projection.bidirected)
+        tied.add_nodes_from(self.observed)
+        for latent in self.latents:
+            nx.add_path(tied, sorted(self._through_latents(latent, self.edges)))
         place = {name: i for i, name in enumerate(self.order)}
         parts = (frozenset(part) for part in nx.connected_components(tied))
         return tuple(sorted(parts, key=lambda part: min(place[name] for name in part)))
@@ -168,25 +176,27 @@ class Graph:
         """The latent projection of one step onto the observed variables (Verma, 1993)."""
         directed: set[tuple[str, str]] = set()
         bidirected: set[tuple[str, str]] = set()
+        within = [edge for edge in self.edges if edge.lag == 0]
         for name in self.order:
-            reached = sorted(self._through_latents(name))
+            reached = sorted(self._through_latents(name, within))
             if self.kinds[name] == "latent":
                 bidirected |= {(a, b) for a in reached for b in reached if a < b}
             else:
                 directed |= {(name, effect) for effect in reached}
         return Projection(self.observed, frozenset(directed), frozenset(bidirected))
 
-    def _through_latents(self, name: str) -> set[str]:
+    def _through_latents(self, name: str, edges: Iterable[Edge]) -> set[str]:
         """The observed variables reached from `name` along directed paths of latents only."""
+        effects: dict[str, list[str]] = {}
+        for edge in edges:
+            effects.setdefault(edge.cause, []).append(edge.effect)
         reached: set[str] = set()
-        waiting = list(self.within.successors(name))
+        waiting = [name]
         while waiting:
-            effect = waiting.pop()
-            if self.kinds[effect] == "latent":
-                waiting.extend(self.within.successors(effect))
-            else:
-                reached.add(effect)
-        return reached
+            new = [effect for effect in effects.get(waiting.pop(), ()) if effect not in reached]
+            reached.update(new)
+            waiting += [effect for effect in new if self.kinds[effect] == "latent"]
+        return {effect for effect in reached if self.kinds[effect] != "latent"}
 
     def _at(self, name: str, step: int) -> At:
         return (name, 0 if self.per[name] == "trace" else step)

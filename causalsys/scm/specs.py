@@ -99,8 +99,10 @@ class BoostedTrees(_Linked):
 
 @dataclass(frozen=True)
 class SplineFlow(MechanismSpec):
-    """A conditional monotone spline of one normal noise: bijective, so unit-level
-    counterfactuals are identified (Nasr-Esfahany, Alizadeh and Shah, ICML 2023).
+    """A conditional monotone spline of one normal noise.
+
+    It is bijective, so unit-level counterfactuals are identified (Nasr-Esfahany, Alizadeh and
+    Shah, ICML 2023).
 
     Attributes:
         bins: Knots of the rational-quadratic spline (Durkan et al., 2019).

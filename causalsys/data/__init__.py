@@ -1,0 +1,1 @@
+"""Tables and traces in, as checked tensors."""

@@ -1,0 +1,130 @@
+"""Data as tensors, checked against the schema; what is missing is marked, never guessed here.
+
+A table is rows of traces laid end to end. In a model without lags and states each row is its
+own trace of one step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from causalsys.data.schema import Schema
+from causalsys.scm.declaration import Node, ParentRef
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which rows belong to which trace, rows of a trace being adjacent and in order.
+
+    Attributes:
+        trace: `[row]`, the number of each row's trace, rising from 0.
+        position: `[row]`, how many steps into its trace a row is.
+        names: The traces' names as the data give them.
+    """
+
+    trace: Tensor
+    position: Tensor
+    names: tuple[object, ...] = ()
+
+    @classmethod
+    def single(cls, rows: int) -> Layout:
+        """Every row is a trace of its own."""
+        return cls(torch.arange(rows), torch.zeros(rows, dtype=torch.int64))
+
+    @cached_property
+    def traces(self) -> int:
+        """How many traces there are."""
+        return int(self.trace[-1]) + 1 if len(self.trace) else 0
+
+    @cached_property
+    def steps(self) -> int:
+        """The number of steps of the longest trace."""
+        return int(self.position.max()) + 1 if len(self.position) else 0
+
+    @cached_property
+    def rows_at(self) -> list[Tensor]:
+        """For each step, the row of every trace; -1 where a trace has ended."""
+        grid = torch.full((self.steps, self.traces), -1, dtype=torch.int64)
+        grid[self.position, self.trace] = torch.arange(len(self.trace))
+        return list(grid)
+
+    def earlier(self, values: Tensor, lag: int, *, initial: float, row_axis: int) -> Tensor:
+        """`values` as they were `lag` steps ago, `initial` before a trace began."""
+        rows = torch.arange(len(self.position)) - lag
+        moved = values.index_select(row_axis, rows.clamp(min=0))
+        before = self.position < lag
+        if not bool(before.any()):
+            return moved
+        shape = [1] * moved.dim()
+        shape[row_axis] = -1
+        return torch.where(before.reshape(shape), torch.full_like(moved, initial), moved)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Checked data.
+
+    Attributes:
+        schema: What the columns are.
+        values: Each variable that the data have or that follows from them, `[1, row]` (vectors
+            `[1, row, size]`); codes (int64) for categories, float64 otherwise. Missing cells
+            hold a placeholder inside the support; once imputed, the first axis is the member.
+        missing: For variables with missing cells, where they are, `[row]`.
+        weight: `[row]`, how much each row counts; 1 by default.
+        layout: The traces.
+        index: The rows' labels.
+    """
+
+    schema: Schema
+    values: Mapping[str, Tensor]
+    missing: Mapping[str, Tensor]
+    weight: Tensor
+    layout: Layout
+    index: pd.Index
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.weight)
+
+    @property
+    def imputed(self) -> bool:
+        """Whether the missing cells have been filled in, for each member in its own way."""
+        return any(value.shape[0] > 1 for value in self.values.values())
+
+    def value_of(self, parent: ParentRef) -> Tensor:
+        """A parent's values, `[1 or member, row]` (vectors with one more axis)."""
+        values = self.values[parent.name]
+        if parent.lag:
+            return self.layout.earlier(values, parent.lag, initial=parent.initial, row_axis=1)
+        return values
+
+    def parents_of(self, node: Node) -> dict[str, Tensor]:
+        """The values of a node's parents by key, without those that the table lacks."""
+        return {
+            parent.key: self.value_of(parent)
+            for parent in node.parents
+            if parent.name in self.values
+        }
+
+    def complete(self, node: Node) -> Tensor | None:
+        """Where a node and its parents are all known, `[row]`; None when that is everywhere."""
+        unknown: Tensor | None = self.missing.get(node.name)
+        for parent in node.parents:
+            gone = self.missing.get(parent.name)
+            if gone is None:
+                continue
+            if parent.lag:
+                gone = self.layout.earlier(gone, parent.lag, initial=0, row_axis=0)
+            unknown = gone if unknown is None else unknown | gone
+        return None if unknown is None else ~unknown
+
+    def with_values(self, values: Mapping[str, Tensor]) -> Table:
+        """The same table with values added or replaced."""
+        return replace(self, values={**self.values, **values})

@@ -1,0 +1,98 @@
+"""Trajectories: rows that follow each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import torch
+
+from causalsys.data.table import Layout
+from causalsys.errors import DataError, MissingColumnError
+
+
+@dataclass(frozen=True, eq=False)
+class Traces:
+    """Rows of many traces, in any order.
+
+    Args:
+        data: One row per step.
+        trace: The column that names a row's trace.
+        step: The column that numbers a trace's steps, without gaps; traces may differ in
+            length and start at any number.
+
+    Raises:
+        DataError: The steps of a trace have gaps or repeat.
+
+    Example:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"trace": ["b", "a", "a"], "step": [0, 1, 0], "x": [1., 2., 3.]})
+        >>> Traces(frame).frame["x"].tolist()
+        [3.0, 2.0, 1.0]
+    """
+
+    data: pd.DataFrame
+    trace: str = "trace"
+    step: str = "step"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.data, pd.DataFrame):
+            raise DataError(
+                "traces", found=f"a {type(self.data).__name__}", mend="Give a pandas DataFrame."
+            )
+        for column in (self.trace, self.step):
+            if column not in self.data.columns:
+                raise MissingColumnError(
+                    column,
+                    found="no such column in the traces",
+                    mend="Name the columns: cs.Traces(frame, trace=..., step=...).",
+                )
+            if self.data[column].isna().any():
+                raise DataError(column, found="a missing value", mend="Give every row one.")
+        if not pd.api.types.is_integer_dtype(self.data[self.step]):
+            raise DataError(
+                self.step, found="steps that are not whole numbers", mend="Number the steps."
+            )
+        position = self._position
+        bad = np.flatnonzero(self.frame[self.step].to_numpy() != position)
+        if len(bad):
+            row = self.frame.iloc[int(bad[0])]
+            raise DataError(
+                self.step,
+                found=f"a gap or a repeated step at step {row[self.step]} of trace "
+                f"{row[self.trace]!r}",
+                mend="Give every step once; split a trace where steps are lost.",
+            )
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The rows by trace and step."""
+        return self.data.sort_values([self.trace, self.step], kind="stable")
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Which rows belong to which trace."""
+        codes, names = pd.factorize(self.frame[self.trace])
+        first = self.frame[self.step].to_numpy()[self._starts][codes]
+        position = self.frame[self.step].to_numpy() - first
+        return Layout(
+            torch.from_numpy(codes.astype(np.int64)),
+            torch.from_numpy(position.astype(np.int64)),
+            tuple(names),
+        )
+
+    @cached_property
+    def _starts(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """The first row of each trace, in the sorted frame."""
+        codes = pd.factorize(self.frame[self.trace])[0]
+        return np.flatnonzero(np.diff(codes, prepend=-1))
+
+    @property
+    def _position(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """The step that each row ought to have, were there no gaps."""
+        codes = pd.factorize(self.frame[self.trace])[0]
+        rows = np.arange(len(codes))
+        steps = self.frame[self.step].to_numpy()
+        return steps[self._starts][codes] + rows - self._starts[codes]

@@ -1,0 +1,1 @@
+"""FIT: a declaration and data in, a fitted model out."""

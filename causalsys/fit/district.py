@@ -1,0 +1,184 @@
+"""A district with latents: what is put together for training, and what is told of it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from causalsys.data.table import Table
+from causalsys.errors import FitError
+from causalsys.fit.diagnostics import DistrictReport, VariableReport
+from causalsys.fit.guide import Guide
+from causalsys.fit.independence import independent_of
+from causalsys.fit.joint import Scope
+from causalsys.fit.parts import Parts
+from causalsys.fit.plan import Block
+from causalsys.fit.program import noise_size
+from causalsys.fit.variational import District, train
+from causalsys.mechanisms.base import Mechanism, Sample
+from causalsys.mechanisms.build import build
+from causalsys.mechanisms.training import Training
+from causalsys.scm.declaration import Node
+from causalsys.scm.specs import StandardNormal
+from causalsys.scm.supports import Categorical, Support
+
+
+def fit_district(block: Block, table: Table, *, weight: Tensor, training: Training) -> Parts:
+    """Fit a block's latents and variables together.
+
+    Args:
+        block: The block.
+        table: The data; rows with gaps in the block count only once they are imputed.
+        weight: `[member, row]`.
+        training: How training runs.
+
+    Raises:
+        FitError: The block cannot be fitted to the table.
+    """
+    independences = independences_of(block, table)
+    beside = sorted({name for names in independences.values() for name in names})
+    scope = Scope.of(table, {}, nodes=scope_nodes(block, table), beside=beside)
+    known = _known_rows(block, table)
+    if known is not None:
+        scope, weight = scope.take(known), weight.index_select(1, known)
+    generator = training.generator()
+    scope = scope.with_mechanisms(
+        {n.name: _started(n, scope, weight, generator) for n in scope.nodes if n.learned}
+    )
+    guide = _guide_of(block, scope, table)
+    if guide is not None:
+        inputs = {key: scope.known[key] for key in guide.inputs}
+        guide = guide.start(inputs, weight=weight, generator=generator)
+    outcome = train(District(scope, guide, weight, independences), training=training)
+    trained = outcome.district
+    reports = {
+        name: VariableReport(
+            family=type(trained.scope.mechanisms[name].spec).__name__,
+            reason="fitted together with its latent parents",
+            rows=trained.scope.rows,
+            warnings=trained.scope.mechanisms[name].notes,
+        )
+        for name in (*block.latents, *block.variables)
+    }
+    report = DistrictReport(
+        block.latents,
+        block.variables,
+        held_out=float(outcome.score[0]),
+        restarts=len(outcome.score),
+        agreeing=outcome.agreeing,
+        converged=outcome.converged,
+        independences=independences,
+    )
+    guides = () if trained.guide is None else (trained.guide,)
+    return Parts(dict(trained.scope.mechanisms), guides, reports, (report,))
+
+
+def scope_nodes(block: Block, table: Table) -> list[Node]:
+    """The block's variables with the unobserved equations between them, in causal order.
+
+    Raises:
+        FitError: The block needs a latent as it was in an earlier step.
+    """
+    nodes = table.schema.declaration.nodes
+    inside = {*block.latents, *block.variables}
+    found: list[Node] = []
+    for node in nodes.values():
+        hidden = [p for p in node.parents if p.name in inside and nodes[p.name].kind == "latent"]
+        hidden += [p for p in node.parents if any(f.name == p.name and f.function for f in found)]
+        computed = node.function is not None and hidden and node.name not in table.values
+        if node.name not in inside and not computed:
+            continue
+        lagged = [parent.name for parent in hidden if parent.lag]
+        if lagged:
+            raise FitError(
+                node.name,
+                found=f"the latent {lagged[0]} of an earlier step among its causes",
+                mend="Latents with a memory are not fitted yet: use per='trace', or drop the lag.",
+            )
+        found.append(node)
+    return found
+
+
+def independences_of(block: Block, table: Table) -> dict[str, tuple[str, ...]]:
+    """For each continuous latent, the logged variables that the graph separates from it."""
+    graph = table.schema.declaration.graph
+    among: dict[str, Support] = {
+        node.name: table.schema.supports[node.name]
+        for node in table.schema.needed
+        if node.name in table.values and node.name not in table.missing
+    }
+    return {
+        name: independent_of(graph, name, among=among)
+        for name in block.latents
+        if not isinstance(table.schema.supports[name], Categorical)
+    }
+
+
+def _guide_of(block: Block, scope: Scope, table: Table) -> Guide | None:
+    """The guide of a block's continuous latents.
+
+    It looks at all that is known in the block, and at what the latents are independent of.
+    """
+    supports = table.schema.supports
+    latents = [n for n in block.latents if not isinstance(supports[n], Categorical)]
+    if not latents:
+        return None
+    per = {table.schema.declaration.nodes[name].per for name in latents}
+    if len(per) > 1:
+        raise FitError(
+            latents[0],
+            found="latents of steps and of traces that act on the same variables",
+            mend="Declare them with the same `per`.",
+        )
+    keys = {ref.key: supports[ref.name] for node in scope.nodes for ref in node.parents}
+    inputs = {key: keys.get(key) or supports[key] for key in sorted(scope.known)}
+    sizes = tuple(noise_size(scope.mechanisms[name].noise_shape) for name in latents)
+    return Guide(tuple(latents), sizes, inputs, per_trace=per == {"trace"})
+
+
+def _started(node: Node, scope: Scope, weight: Tensor, generator: torch.Generator) -> Mechanism:
+    """A node's mechanism with a first guess from what is known of it."""
+    assert node.mechanism is not None
+    parents = {ref.key: scope.schema.supports[ref.name] for ref in node.parents}
+    mechanism = build(node.mechanism, scope.schema.supports[node.name], parents=parents)
+    value = scope.known.get(node.name)
+    if value is None:
+        value = _prior_draw(mechanism, scope.rows, generator)
+    given = {key: scope.known[key] for key in parents if key in scope.known}
+    return mechanism.start(Sample(value, given, weight), generator=generator)
+
+
+def _prior_draw(mechanism: Mechanism, rows: int, generator: torch.Generator) -> Tensor:
+    """Values on a latent's scale, to start its mechanism from: it has none in the data."""
+    support = mechanism.support
+    if isinstance(support, Categorical):
+        # Uneven on purpose: equal frequencies are a saddle of the likelihood.
+        share = torch.rand(support.cardinality, generator=generator) + 0.5
+        shape = (1, rows, *([support.size] if support.size else []))
+        codes = torch.multinomial(
+            share, num_samples=noise_size(shape), replacement=True, generator=generator
+        )
+        return codes.reshape(shape)
+    empty = Sample(torch.zeros(1, 1), {}, torch.ones(1, 1))
+    prior = build(StandardNormal(), support, parents={}).start(empty, generator=generator)
+    return prior.push(prior.draw_noise((1, rows), generator=generator), {})
+
+
+def _known_rows(block: Block, table: Table) -> Tensor | None:
+    """The rows in which everything of the block is known; None when these are all rows."""
+    if table.imputed or not table.missing:
+        return None
+    known = torch.ones(table.rows, dtype=torch.bool)
+    for name in block.variables:
+        complete = table.complete(table.schema.declaration.nodes[name])
+        if complete is not None:
+            known &= complete
+    if bool(known.all()):
+        return None
+    if not bool(known.any()):
+        raise FitError(
+            block.variables[0],
+            found="no row in which its district's variables are all known",
+            mend="Give data that have them together.",
+        )
+    return known.nonzero()[:, 0]

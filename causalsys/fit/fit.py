@@ -1,0 +1,179 @@
+"""FIT: a declaration and data in, a fitted model out, one block at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from causalsys.data.read import as_frame, read
+from causalsys.data.schema import Schema
+from causalsys.data.table import Table
+from causalsys.engine.progress import tracked
+from causalsys.errors import FitError
+from causalsys.fit.checkpoint import Checkpoint
+from causalsys.fit.diagnostics import Diagnostics
+from causalsys.fit.district import fit_district
+from causalsys.fit.fitted import Fitted
+from causalsys.fit.impute import impute
+from causalsys.fit.options import FitOptions, bootstrap
+from causalsys.fit.parts import Parts
+from causalsys.fit.plan import Block, blocks
+from causalsys.fit.single import fit_single
+from causalsys.scm.declaration import Declaration
+
+_ROUNDS = 3
+"""Rounds of imputing missing cells and fitting again."""
+
+
+def fit(
+    declaration: Declaration,
+    data: object,
+    *,
+    options: FitOptions,
+    weight: str | NDArray[np.float64] | None = None,
+    checkpoint: str | None = None,
+) -> Fitted:
+    """Fit every learned mechanism of a declaration.
+
+    Args:
+        declaration: The model.
+        data: A frame, a mapping of columns, traces, or a parquet path.
+        options: How to fit.
+        weight: A column, or one non-negative number per row.
+        checkpoint: A file that keeps finished blocks, so that a fit that was killed resumes to
+            the same result when called again; it is removed at the end.
+
+    Raises:
+        DataError: The data do not fit the declaration.
+        FitError: A mechanism cannot be fitted to them.
+    """
+    frame, _ = as_frame(data)
+    schema = Schema.learn(declaration, frame)
+    table = read(schema, data, weight=weight, missing=options.missing)  # type: ignore[arg-type]
+    plan = blocks(declaration)
+    saved = Checkpoint.at(checkpoint, table=table, options=options) if checkpoint else None
+    fitted = _fit_blocks(plan, table, options=options, saved=saved)
+    if any(declaration.nodes[name].learned for name in table.missing):
+        fitted = _with_imputation(fitted, plan, table=table, options=options)
+    if saved is not None:
+        saved.remove()
+    return fitted
+
+
+def refit(fitted: Fitted, data: object, *, only: Sequence[str], options: FitOptions) -> Fitted:
+    """Fit the mechanisms of `only` (and of what shares a district with them) to new data.
+
+    Every other mechanism is the very same object as before.
+
+    Raises:
+        UnknownNameError: A name is not a variable of the model.
+        FitError: A variable of `only` is not learned.
+    """
+    for name in only:
+        if not fitted.node(name).learned:
+            raise FitError(
+                name,
+                found="a variable that is declared, not learned",
+                mend="Change its equation in the model, and fit that.",
+            )
+    table = read(fitted.schema, data, missing=options.missing)  # type: ignore[arg-type]
+    chosen = [
+        block
+        for block in blocks(fitted.declaration)
+        if set(only) & {*block.latents, *block.variables}
+    ]
+    same = replace(options, ensemble=fitted.members)
+    fresh = _fit_blocks(tuple(chosen), table, options=same)
+    return _merged(fitted, fresh, note=f"refitted {', '.join(sorted(fresh.mechanisms))}")
+
+
+def fit_block(block: Block, table: Table, *, options: FitOptions, weight: Tensor) -> Parts:
+    """Fit one block to a table, `weight` being `[member, row]`."""
+    training = options.training(block.seed(options.seed))
+    if block.latents:
+        return fit_district(block, table, weight=weight, training=training)
+    mechanism, report = fit_single(block.variables[0], table, weight=weight, training=training)
+    return Parts({block.name: mechanism}, (), {block.name: report}, ())
+
+
+def _fit_blocks(
+    plan: tuple[Block, ...],
+    table: Table,
+    *,
+    options: FitOptions,
+    saved: Checkpoint | None = None,
+) -> Fitted:
+    parts = saved.parts if saved is not None else Parts({}, (), {}, ())
+    weight = bootstrap(table.weight, members=options.ensemble, seed=options.seed)
+    for block in tracked(plan, what=f"fitting {table.schema.declaration.name}"):
+        if saved is not None and saved.load(block):
+            continue
+        found = fit_block(block, table, options=options, weight=weight)
+        parts = parts.joined(found)
+        if saved is not None:
+            saved.save(block, found)
+    place = {name: i for i, name in enumerate(table.schema.declaration.nodes)}
+    ordered = sorted(parts.mechanisms, key=place.__getitem__)
+    return Fitted(
+        table.schema,
+        {name: parts.mechanisms[name] for name in ordered},
+        tuple(sorted(parts.guides, key=lambda guide: guide.latents)),
+        options.ensemble,
+        options.seed,
+        Diagnostics(
+            {name: parts.variables[name] for name in ordered},
+            tuple(sorted(parts.districts, key=lambda district: district.latents)),
+            table.rows,
+        ),
+    )
+
+
+def _with_imputation(
+    fitted: Fitted, plan: tuple[Block, ...], *, table: Table, options: FitOptions
+) -> Fitted:
+    """Impute missing cells from the fit and fit again, each member on its own imputation.
+
+    The rounds are a Monte Carlo EM (Wei and Tanner, 1990); with one imputation per member, the
+    ensemble's spread includes what the missing cells leave open (Rubin, 1987).
+    """
+    touched = tuple(block for block in plan if _has_gaps(block, table))
+    for turn in range(_ROUNDS):
+        full = impute(fitted, table, seed=options.seed + turn + 1)
+        fitted = _merged(fitted, _fit_blocks(touched, full, options=options))
+    counts = {name: int(gone.sum()) for name, gone in table.missing.items()}
+    told = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
+    note = f"missing cells were inferred, taken as missing at random: {told}"
+    notes = (*fitted.diagnostics.notes, note)
+    return replace(fitted, diagnostics=replace(fitted.diagnostics, notes=notes))
+
+
+def _merged(old: Fitted, fresh: Fitted, *, note: str = "") -> Fitted:
+    """`old` with the blocks of `fresh` in place of its own."""
+    latents = {name for guide in fresh.guides for name in guide.latents}
+    latents |= {name for district in fresh.diagnostics.districts for name in district.latents}
+    guides = [guide for guide in old.guides if not latents & set(guide.latents)]
+    districts = [d for d in old.diagnostics.districts if not latents & set(d.latents)]
+    diagnostics = replace(
+        old.diagnostics,
+        variables={**old.diagnostics.variables, **fresh.diagnostics.variables},
+        districts=(*districts, *fresh.diagnostics.districts),
+        notes=(*old.diagnostics.notes, *([note] if note else [])),
+    )
+    return replace(
+        old,
+        mechanisms={**old.mechanisms, **fresh.mechanisms},
+        guides=(*guides, *fresh.guides),
+        diagnostics=diagnostics,
+    )
+
+
+def _has_gaps(block: Block, table: Table) -> bool:
+    nodes = table.schema.declaration.nodes
+    return any(
+        name in table.missing or any(parent.name in table.missing for parent in nodes[name].parents)
+        for name in (*block.latents, *block.variables)
+    )

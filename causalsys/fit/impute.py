@@ -1,0 +1,30 @@
+"""Missing cells filled in from a fit, for each member in its own way."""
+
+from __future__ import annotations
+
+import torch
+
+from causalsys.data.derived import derive
+from causalsys.data.table import Table
+from causalsys.fit.abduct import abduct
+from causalsys.fit.fitted import Fitted
+
+
+def impute(fitted: Fitted, table: Table, *, seed: int) -> Table:
+    """The table with missing cells drawn from their posterior, member by member.
+
+    Args:
+        fitted: The model, `members` draws of its parameters.
+        table: Data with gaps.
+        seed: Fixes the draws.
+
+    Returns:
+        Values `[member, row]` where a variable had gaps; no gaps are left.
+    """
+    members = torch.arange(fitted.members)
+    found = abduct(fitted, table, samples=fitted.members, seed=seed, members=members)
+    completed = {
+        name: found.table.values[name] for name in table.values if name in found.table.values
+    }
+    filled = Table(table.schema, completed, {}, table.weight, table.layout, table.index)
+    return derive(filled)

@@ -1,0 +1,87 @@
+"""The posterior of a district's latents: proposals from its guide, weights from its model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from causalsys.fit.guide import Guide
+from causalsys.fit.joint import Scope
+from causalsys.scm.supports import Categorical
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Draws of latents' noises from a guide.
+
+    Attributes:
+        noises: By latent, `[draw, sample, row, *noise_shape]`.
+        log_ratio: Log prior minus log proposal, `[draw, sample, unit]`, a unit being a row, or
+            a trace where the latents belong to traces.
+    """
+
+    noises: dict[str, Tensor]
+    log_ratio: Tensor
+
+
+def propose(
+    guide: Guide, scope: Scope, *, draws: int, generator: torch.Generator | None = None
+) -> Proposal:
+    """Draw noises from the guide."""
+    inputs = {key: scope.known[key] for key in guide.inputs}
+    mean, scale = guide.posterior(inputs, trace=scope.layout.trace)
+    shape = (draws, *mean.shape)
+    standard = torch.randn(shape, generator=generator, dtype=mean.dtype)
+    noise = mean + scale * standard
+    log_ratio = (-0.5 * noise**2 + 0.5 * standard**2 + torch.log(scale)).sum(-1)
+    noises: dict[str, Tensor] = {}
+    start = 0
+    for name, size in zip(guide.latents, guide.sizes, strict=True):
+        part = noise[..., start : start + size]
+        start += size
+        if guide.per_trace:
+            part = part.index_select(-2, scope.layout.trace)
+        noises[name] = part if scope.mechanisms[name].noise_shape else part.squeeze(-1)
+    return Proposal(noises, log_ratio)
+
+
+def by_unit(per_row: Tensor, guide: Guide | None, scope: Scope) -> Tensor:
+    """Add up log likelihoods `[..., row]` over the rows of each unit."""
+    if guide is None or not guide.per_trace:
+        return per_row
+    trace = scope.layout.trace
+    shape = (*per_row.shape[:-1], int(trace.max()) + 1)
+    return torch.zeros(shape, dtype=per_row.dtype).index_add(-1, trace, per_row)
+
+
+def configurations(scope: Scope) -> dict[str, Tensor]:
+    """All combinations of the categorical latents' codes, each `[combination]`."""
+    supports = {
+        node.name: support
+        for node in scope.nodes
+        if node.kind == "latent"
+        and isinstance(support := scope.schema.supports[node.name], Categorical)
+    }
+    if not supports:
+        return {}
+    levels = [range(support.cardinality) for support in supports.values()]
+    table = torch.tensor(list(product(*levels)), dtype=torch.int64).reshape(-1, len(levels))
+    return {name: table[:, i] for i, name in enumerate(supports)}
+
+
+def by_configuration(scope: Scope, noises: dict[str, Tensor]) -> Tensor:
+    """The log joint of known values and each combination, `[combination, ..., sample, row]`."""
+    codes = configurations(scope)
+    if not codes:
+        return scope.sweep(noises)[1].unsqueeze(0)
+    axes = max((noise.dim() for noise in noises.values()), default=2)
+    fixed = {name: code.reshape(-1, *[1] * axes) for name, code in codes.items()}
+    return scope.sweep(noises, fixed=fixed)[1]
+
+
+def summed_out(scope: Scope, noises: dict[str, Tensor]) -> Tensor:
+    """The log likelihood `[..., sample, row]` with the categorical latents summed out."""
+    return torch.logsumexp(by_configuration(scope, noises), 0)

@@ -1,0 +1,98 @@
+"""A variable whose parents are all observed: direct maximum likelihood, on its own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from causalsys.data.table import Table
+from causalsys.errors import FitError
+from causalsys.fit.diagnostics import VariableReport
+from causalsys.mechanisms.auto import fit_mechanism
+from causalsys.mechanisms.base import Mechanism, Sample, normal_of_gumbel
+from causalsys.mechanisms.training import Training
+
+_ENOUGH = 200_000
+"""Rows beyond which a family without sufficient statistics sees a uniform sample."""
+_TESTED = 2000
+
+
+def fit_single(
+    name: str, table: Table, *, weight: Tensor, training: Training
+) -> tuple[Mechanism, VariableReport]:
+    """Fit one variable's mechanism to the rows in which it and its parents are known.
+
+    Args:
+        name: The variable.
+        table: The data.
+        weight: `[member, row]`.
+        training: How gradient fits run.
+
+    Raises:
+        FitError: There are too few rows, or none in which the variable and its parents are
+            all known.
+    """
+    node = table.schema.declaration.nodes[name]
+    assert node.mechanism is not None
+    sample = sample_of(name, table, weight=weight)
+    support, parents = table.schema.supports[name], table.schema.parent_supports(node)
+    try:
+        choice = fit_mechanism(node.mechanism, support, parents, sample, training)
+    except FitError as error:
+        raise FitError(name, found=error.found, mend=error.mend) from error
+    mechanism = choice.mechanism
+    calibration = calibrated(mechanism, sample, training)
+    warnings = list(mechanism.notes)
+    if calibration is not None and calibration < 1e-4:
+        warnings.append(
+            f"its noise does not follow its law (Kolmogorov-Smirnov p = {calibration:.1g}); "
+            "try another mechanism"
+        )
+    report = VariableReport(
+        family=type(choice.spec).__name__,
+        reason=choice.reason,
+        held_out=max(choice.scores.values(), default=None) if choice.scores else None,
+        calibration=calibration,
+        rows=sample.rows,
+        warnings=tuple(warnings),
+    )
+    return mechanism, report
+
+
+def sample_of(name: str, table: Table, *, weight: Tensor) -> Sample:
+    """A variable with its parents in the rows where all are known, as a mechanism learns it.
+
+    Raises:
+        FitError: There are no such rows.
+    """
+    node = table.schema.declaration.nodes[name]
+    sample = Sample(table.values[name], table.parents_of(node), weight)
+    known = table.complete(node)
+    if known is None:
+        return sample
+    if not bool(known.any()):
+        raise FitError(
+            name,
+            found="no row in which it and its parents are all known",
+            mend="Give data that have them together, or declare one of them latent.",
+        )
+    return sample.take(known.nonzero()[:, 0])
+
+
+def calibrated(mechanism: Mechanism, sample: Sample, training: Training) -> float | None:
+    """The p-value of member 0's noise against its law; None where there is too little to say."""
+    if sample.rows < 20:
+        return None
+    from scipy.stats import kstest
+
+    generator = training.generator()
+    rows = torch.randperm(sample.rows, generator=generator)[:_TESTED]
+    some = sample.take(rows)
+    first = mechanism.members(torch.zeros(1, dtype=torch.int64))
+    with torch.no_grad():
+        noise = first.pull(
+            some.value[:1], {k: v[:1] for k, v in some.parents.items()}, generator=generator
+        )
+    if mechanism.noise == "gumbel":
+        noise = normal_of_gumbel(noise)
+    return float(kstest(noise.flatten().numpy(), "norm").pvalue)

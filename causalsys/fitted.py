@@ -1,0 +1,96 @@
+"""`FittedSCM`: a fitted model with its verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalsys.fit.fit import refit
+from causalsys.fit.fitted import Fitted
+from causalsys.fit.options import FitOptions
+from causalsys.query import ask
+from causalsys.query.answer import Answer
+from causalsys.query.intervention import Do
+
+
+class FittedSCM(Fitted):
+    """A fitted structural causal model: ask it, save it. Immutable."""
+
+    @classmethod
+    def of(cls, core: Fitted) -> Self:
+        """The same model with the verbs."""
+        return cls(**{item.name: getattr(core, item.name) for item in fields(core)})
+
+    def counterfactual(
+        self,
+        evidence: object,
+        *,
+        do: Do | Sequence[Do],
+        samples: int | None = None,
+        seed: int = 0,
+    ) -> Answer:
+        """What these very rows would have been, had something been done.
+
+        Args:
+            evidence: Rows as in `fit`, or one row as a mapping. A variable that is missing is
+                inferred, and the answer says so.
+            do: What is done, by variable: a value, one value per row, a function of named
+                variables (a shift, a policy), a torch distribution, or `cs.under`. A list
+                asks for several worlds at once.
+            samples: Draws per row; by default one per member where the evidence determines
+                the noises, and 128 where something must be inferred.
+            seed: Fixes the draws.
+
+        Raises:
+            EvidenceError: The evidence cannot be used, or does not suffice.
+            InterventionError: `do` cannot be done.
+            UnknownNameError: A name is not in the model.
+        """
+        return ask.counterfactual(self, evidence, do=do, samples=samples, seed=seed)
+
+    def sample(
+        self,
+        rows: int = 1000,
+        *,
+        do: Do | Sequence[Do] | None = None,
+        given: Mapping[str, Any] | None = None,
+        steps: int = 1,
+        samples: int | None = None,
+        seed: int = 0,
+    ) -> Answer:
+        """New rows of the model, under an intervention or not, given some values or not.
+
+        Args:
+            rows: How many rows; in a model with lags or states, how many traces.
+            do: As in `counterfactual`.
+            given: Values to condition on, by variable.
+            steps: How long the traces are.
+            samples: How many parameter draws each row is repeated for; one per member by
+                default.
+            seed: Fixes the draws.
+        """
+        return ask.sample(self, rows, do=do, given=given, steps=steps, samples=samples, seed=seed)
+
+    def log_prob(self, data: object) -> NDArray[np.float64]:
+        """The log likelihood of each row in nats, `[row]`, latents integrated out."""
+        return ask.log_prob(self, data)
+
+    def refit(self, data: object, *, only: Sequence[str], seed: int | None = None) -> Self:
+        """A new model in which the mechanisms of `only` are fitted to new data.
+
+        Every other mechanism stays bit for bit as it was. A variable that shares a latent with
+        one of `only` is refitted with it.
+        """
+        options = FitOptions(self.seed if seed is None else seed, self.members)
+        return type(self).of(refit(self, data, only=only, options=options))
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to one file: tensors and JSON, nothing that can be executed."""
+        from causalsys.fit.save import save
+
+        save(self, Path(path))

@@ -1,0 +1,1 @@
+"""May this question be answered from these data under this graph?"""

@@ -1,0 +1,127 @@
+"""`SCM`: what a user subclasses to declare a model, with the verb that fits it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from causalsys.fit.fit import fit
+from causalsys.fit.options import FitOptions
+from causalsys.fitted import FittedSCM
+from causalsys.scm.declare import Declared, from_graph
+from causalsys.scm.supports import Real
+from causalsys.scm.variables import Function, Observed, Variable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class SCM(Declared):
+    """A structural causal model. Subclass it, and name the variables in the body.
+
+    Example:
+        >>> import causalsys as cs
+        >>> class Cache(cs.SCM):
+        ...     load = cs.Observed(cs.Positive("req/s"))
+        ...     hit_rate = cs.Observed(cs.Fraction(), parents=[load])
+        ...     latency = cs.Observed(cs.Positive("ms"), parents=[load, hit_rate])
+        >>> Cache.graph.parents("latency")
+        ('hit_rate', 'load')
+    """
+
+    abstract: ClassVar[bool] = True
+
+    @classmethod
+    def from_graph(
+        cls,
+        graph: nx.DiGraph | Mapping[str, Iterable[str]] | Iterable[tuple[str, str]],
+        *,
+        name: str = "Model",
+        variables: Mapping[str, Variable] | None = None,
+        default: Variable | None = None,
+        transitions: Mapping[str, Function] | None = None,
+        doc: str = "",
+    ) -> type[SCM]:
+        """Declare a model by a graph that comes from elsewhere.
+
+        Args:
+            graph: A networkx graph, edges (cause, effect), or {cause: [effects]}. The edge
+                attribute `lag` makes an edge reach a later step.
+            name: The model's name.
+            variables: What a node is, for example `{"latency": cs.Observed(cs.Positive("ms"))}`;
+                its parents come from the graph.
+            default: What all other nodes are; real and observed by default.
+            transitions: The function that gives each state's next value.
+            doc: What the model is about.
+
+        Returns:
+            A model like one that is declared by a class body.
+
+        Raises:
+            DeclarationError: The graph is no causal model.
+
+        Example:
+            >>> import causalsys as cs
+            >>> model = cs.SCM.from_graph([("cart", "frontend"), ("pay", "frontend")])
+            >>> model.graph.parents("frontend")
+            ('cart', 'pay')
+        """
+        fallback = Observed(Real()) if default is None else default
+        made = from_graph(
+            cls,
+            graph,
+            name=name,
+            variables=variables,
+            default=fallback,
+            transitions=transitions,
+            doc=doc,
+        )
+        return made  # type: ignore[return-value]
+
+    @classmethod
+    def fit(
+        cls,
+        data: object,
+        *,
+        seed: int = 0,
+        ensemble: int = 8,
+        weight: str | NDArray[np.float64] | None = None,
+        missing: str = "latent",
+        steps: int = 2000,
+        device: str = "cpu",
+        checkpoint: str | None = None,
+    ) -> FittedSCM:
+        """Fit every mechanism to logged data.
+
+        Args:
+            data: A pandas frame, a mapping of columns, `cs.Traces`, or the path of a parquet
+                file. Vectors are columns `name_0`, `name_1`, ...
+            seed: Fixes every random choice.
+            ensemble: How many parameter draws each mechanism has; their spread is the
+                parameters' uncertainty. Member 0 is the best estimate.
+            weight: A column, or one non-negative number per row.
+            missing: With "latent" (the default) a missing cell is latent for its row, and is
+                inferred; "error" refuses missing cells.
+            steps: The most optimiser steps of a gradient fit.
+            device: "cpu" or "cuda".
+            checkpoint: A file that keeps finished blocks: the same call, made again after a
+                fit was interrupted, resumes to the same result.
+
+        Raises:
+            DataError: The data do not fit the declaration.
+            FitError: A mechanism cannot be fitted to them.
+        """
+        options = FitOptions(seed, ensemble, steps, device, missing)
+        core = fit(cls.declaration, data, options=options, weight=weight, checkpoint=checkpoint)
+        return FittedSCM.of(core)
+
+    @classmethod
+    def plot(cls, *, ax: Axes | None = None) -> Axes:
+        """Draw the causal graph; returns the matplotlib axes."""
+        from causalsys.scm.drawing import plot
+
+        return plot(cls.graph, ax=ax)

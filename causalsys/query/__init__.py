@@ -1,0 +1,1 @@
+"""ASK: abduct, act, predict."""

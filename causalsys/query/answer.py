@@ -1,0 +1,251 @@
+"""What a question gives back: samples with their interval and their verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from causalsys.errors import QueryError, UnknownNameError
+from causalsys.identify.verdict import Verdict
+from causalsys.scm.supports import Boolean, Categorical, Support
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_FEW = 40
+"""With fewer draws their quantiles are too coarse, and Student's t takes their place."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its interval.
+
+    Attributes:
+        value: The mean.
+        low: The lower end.
+        high: The upper end.
+        level: The interval's level.
+    """
+
+    value: float
+    low: float
+    high: float
+    level: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Draws of one quantity.
+
+    Attributes:
+        values: `[sample, row]`, or `[sample, row, size]` for a vector.
+        unit: The quantity's unit.
+    """
+
+    values: NDArray[np.float64]
+    unit: str = ""
+
+    def mean(self) -> NDArray[np.float64]:
+        """The mean of each row, `[row]`."""
+        return self.values.mean(axis=0)
+
+    def interval(self, level: float = 0.9) -> NDArray[np.float64]:
+        """The central interval of each row, `[row, 2]` (vectors `[row, size, 2]`).
+
+        Raises:
+            QueryError: The level is not between 0 and 1.
+        """
+        return _interval(self.values, level)
+
+    def average(self, level: float = 0.9) -> Estimate:
+        """The mean over all rows, with the interval of that mean over samples."""
+        means = self.values.reshape(len(self.values), -1).mean(axis=1)
+        low, high = _interval(means[:, None], level)[0]
+        return Estimate(float(means.mean()), float(low), float(high), level)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The worlds that a question asked for.
+
+    Attributes:
+        values: What the interventions reach, `[world, sample, row]`.
+        factual: What they do not reach, and what was observed or inferred,
+            `[1 or sample, row]`.
+        supports: Every variable's support.
+        worlds: What was done in each world, in words.
+        index: The rows' labels.
+        verdict: Whether graph and data can carry the answer.
+        inferred: Which variables were inferred because the evidence lacks them.
+    """
+
+    values: Mapping[str, Tensor]
+    factual: Mapping[str, Tensor]
+    supports: Mapping[str, Support]
+    worlds: tuple[str, ...]
+    index: pd.Index[Any]
+    verdict: Verdict
+    inferred: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables that the answer has."""
+        return tuple(name for name in self.supports if name in self.values or name in self.factual)
+
+    def draws(self, name: str, *, world: int | None = None) -> Draws:
+        """The draws of a variable in a world.
+
+        Args:
+            name: The variable.
+            world: Which world; may be left out where there is one.
+
+        Returns:
+            `[sample, row]`; codes for a category.
+
+        Raises:
+            UnknownNameError: The answer has no such variable.
+            QueryError: The world is not named, or there is none of that number.
+        """
+        return Draws(self._tensor(name, self._world(world)).double().numpy(), self._unit(name))
+
+    def observed(self, name: str) -> Draws:
+        """What was observed of a variable, or inferred of it, before anything was done."""
+        if name not in self.factual:
+            raise UnknownNameError.among(name, self.factual, where="the factual world")
+        return Draws(self.factual[name].double().numpy(), self._unit(name))
+
+    def mean(self, name: str, *, world: int | None = None) -> NDArray[np.float64]:
+        """The mean of each row, `[row]`; for a boolean its probability."""
+        self._numeric(name)
+        return self.draws(name, world=world).mean()
+
+    def interval(
+        self, name: str, level: float = 0.9, *, world: int | None = None
+    ) -> NDArray[np.float64]:
+        """The central interval of each row, `[row, 2]`."""
+        self._numeric(name)
+        return self.draws(name, world=world).interval(level)
+
+    def average(self, name: str, level: float = 0.9, *, world: int | None = None) -> Estimate:
+        """The mean over rows, with its interval."""
+        self._numeric(name)
+        return self.draws(name, world=world).average(level)
+
+    def probability(self, name: str, *, world: int | None = None) -> pd.DataFrame:
+        """The probability of each level of a category: a row per row, a column per level.
+
+        Raises:
+            QueryError: The variable is no category.
+        """
+        support = self.supports.get(name)
+        if not isinstance(support, Categorical) or support.size:
+            raise QueryError(name, found="no category", mend="Use mean or interval.")
+        codes = self._tensor(name, self._world(world))
+        share = torch.stack([(codes == k).double().mean(0) for k in range(support.cardinality)], -1)
+        return pd.DataFrame(share.numpy(), index=self.index, columns=list(support.levels or ()))
+
+    def contrast(self, name: str, *, world: int | None = None, against: int | None = None) -> Draws:
+        """A world minus another (by default minus what was observed), row by row and draw by draw.
+
+        Args:
+            name: The variable.
+            world: The world; may be left out where there is one.
+            against: The world that is subtracted.
+        """
+        self._numeric(name)
+        here = self._tensor(name, self._world(world)).double()
+        if against is None and name not in self.factual:
+            raise QueryError(
+                name,
+                found="nothing observed to compare with",
+                mend="Ask for two worlds, do=[{...}, {...}], and name them: world=1, against=0.",
+            )
+        there = (
+            self.factual[name] if against is None else self._tensor(name, self._world(against))
+        ).double()
+        return Draws((here - there).numpy(), self._unit(name))
+
+    def to_frame(self, level: float = 0.9) -> pd.DataFrame:
+        """A row per row and world, with mean, low and high of every numeric variable."""
+        parts = []
+        for world, title in enumerate(self.worlds):
+            columns: dict[str, NDArray[np.float64]] = {}
+            for name in self.values:
+                if self.supports[name].size:
+                    continue
+                drawn = self.draws(name, world=world)
+                support = self.supports[name]
+                if isinstance(support, Categorical) and not isinstance(support, Boolean):
+                    table = self.probability(name, world=world)
+                    columns |= {f"{name}={k}": table[k].to_numpy() for k in table.columns}
+                    continue
+                ends = drawn.interval(level)
+                columns[name] = drawn.mean()
+                columns[f"{name}_low"], columns[f"{name}_high"] = ends[:, 0], ends[:, 1]
+            parts.append(pd.DataFrame({"world": title, **columns}, index=self.index))
+        return pd.concat(parts)
+
+    def plot(self, name: str, *, ax: Axes | None = None, level: float = 0.9) -> Axes:
+        """Draw each world's mean and interval over the rows; returns the axes."""
+        from causalsys.query.picture import draw
+
+        self._numeric(name)
+        return draw(self, name, ax=ax, level=level)
+
+    def __str__(self) -> str:
+        shown = f"{len(self.index)} rows, worlds: {'; '.join(self.worlds)}"
+        inferred = f" Inferred, not observed: {', '.join(self.inferred)}." if self.inferred else ""
+        return f"Answer over {shown}.{inferred} {self.verdict}"
+
+    def _tensor(self, name: str, world: int) -> Tensor:
+        if name in self.values:
+            return self.values[name][world]
+        if name in self.factual:
+            return self.factual[name]
+        raise UnknownNameError.among(name, self.names, where="the answer")
+
+    def _world(self, world: int | None) -> int:
+        count = len(self.worlds)
+        if world is None and count == 1:
+            return 0
+        if world is None or not -count <= world < count:
+            raise QueryError(
+                "world", found=repr(world), mend=f"Name one of the {count} worlds, from 0."
+            )
+        return world
+
+    def _unit(self, name: str) -> str:
+        return self.supports[name].unit
+
+    def _numeric(self, name: str) -> None:
+        support = self.supports.get(name)
+        if isinstance(support, Categorical) and not isinstance(support, Boolean):
+            raise QueryError(
+                name, found="a category, which has no mean", mend="Use answer.probability."
+            )
+
+
+def _interval(values: NDArray[np.float64], level: float) -> NDArray[np.float64]:
+    if not isinstance(level, int | float) or not 0 < level < 1:
+        raise QueryError("level", found=repr(level), mend="Give a number between 0 and 1.")
+    tail = (1 - level) / 2
+    count = len(values)
+    if count >= _FEW:
+        return np.moveaxis(np.quantile(values, [tail, 1 - tail], axis=0), 0, -1)
+    mean = values.mean(axis=0)
+    if count == 1:
+        return np.stack([mean, mean], axis=-1)
+    from scipy.stats import t
+
+    reach = t.ppf(1 - tail, count - 1) * values.std(axis=0, ddof=1) * np.sqrt(1 + 1 / count)
+    return np.stack([mean - reach, mean + reach], axis=-1)

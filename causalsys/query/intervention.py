@@ -1,0 +1,304 @@
+"""ACT: what `do` can set a variable to.
+
+    a number, a level or a boolean     that value
+    an array or a column               one value per row
+    a function of named variables      any of the value's own name, its parents, and other
+                                       variables that it does not cause: a shift, a policy
+    a torch distribution               a draw for each sample and row
+    `under({...})`                     the value it would have in another world: nesting
+
+A function may return a torch distribution, and is then a random policy. Draws are the same in
+every world of one question (common random numbers).
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from causalsys.errors import InterventionError, OutsideSupportError
+from causalsys.scm.evaluate import as_given, checked
+from causalsys.scm.supports import Boolean, Categorical, Support
+
+Do = Mapping[Any, Any]
+
+
+@dataclass(frozen=True)
+class Under:
+    """The value a variable would have in another world; made by `under`."""
+
+    do: Do
+
+
+def under(do: Do) -> Under:
+    """The value that a variable would have under `do`, for the same row: a nested counterfactual.
+
+    Example:
+        The part of an effect that does not go through `m` (Pearl, 2001: the natural direct
+        effect) contrasts `do={"x": 1, "m": under({"x": 0})}` with `do={"x": 0}`.
+
+        >>> under({"x": 0})
+        Under(do={'x': 0})
+    """
+    return Under(do)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What an intervention sees when it is applied.
+
+    Attributes:
+        name: The variable.
+        support: Its support.
+        shape: `(sample, row)` of the value that is wanted.
+        value_of: Another variable's value, `[sample, row]`, by name.
+        natural: The value it would take by itself.
+        rows: Which rows these are, `[row]`.
+        seed: Fixes random draws; the same in every world.
+    """
+
+    name: str
+    support: Support
+    shape: tuple[int, int]
+    value_of: Callable[[str], Tensor]
+    natural: Callable[[], Tensor]
+    rows: Tensor | slice
+    seed: int
+
+
+class Intervention(ABC):
+    """Gives a variable's value in place of its mechanism."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The variables that it looks at."""
+        return ()
+
+    @abstractmethod
+    def apply(self, situation: Situation) -> Tensor:
+        """The value, `[sample, row]` or broadcastable to it (vectors with one more axis)."""
+
+
+@dataclass(frozen=True)
+class Value(Intervention):
+    """The same value in every sample: one for all rows, or one per row.
+
+    Attributes:
+        values: `[1, 1]` or `[sample or 1, row]`; vectors with one more axis.
+    """
+
+    values: Tensor
+
+    def apply(self, situation: Situation) -> Tensor:
+        return self.values if self.values.shape[1] == 1 else self.values[:, situation.rows]
+
+
+@dataclass(frozen=True)
+class Function(Intervention):
+    """A function of named variables."""
+
+    function: Callable[..., Any]
+    arguments: tuple[str, ...]
+    supports: tuple[Support, ...]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.arguments
+
+    def apply(self, situation: Situation) -> Tensor:
+        arguments = [
+            situation.natural() if name == situation.name else situation.value_of(name)
+            for name in self.reads
+        ]
+        given = [as_given(v, s) for v, s in zip(arguments, self.supports, strict=True)]
+        try:
+            result = self.function(*given)
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as error:
+            raise InterventionError(
+                situation.name,
+                found=f"its function failed: {error}",
+                mend="It is called with tensors shaped [sample, row]; vectors have one more axis.",
+            ) from error
+        if isinstance(result, Distribution):
+            return Draw(result).apply(situation)
+        value = checked(
+            result,
+            name=situation.name,
+            support=situation.support,
+            shape=torch.Size(situation.shape),
+        )
+        _inside(value, situation.name, situation.support)
+        return value
+
+
+@dataclass(frozen=True)
+class Draw(Intervention):
+    """A draw from a distribution for each sample and row."""
+
+    distribution: Distribution
+
+    def apply(self, situation: Situation) -> Tensor:
+        wanted = (*situation.shape, *([situation.support.size] if situation.support.size else []))
+        shape = tuple(self.distribution.batch_shape) + tuple(self.distribution.event_shape)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(situation.seed)
+            extra = wanted[: len(wanted) - len(shape)]
+            draws = self.distribution.sample(torch.Size(extra))
+        value = checked(
+            draws, name=situation.name, support=situation.support, shape=torch.Size(situation.shape)
+        )
+        _inside(value, situation.name, situation.support)
+        return value
+
+
+@singledispatch
+def as_intervention(
+    given: Any, *, name: str, support: Support, rows: int, supports: Mapping[str, Support]
+) -> Intervention:
+    """What a user gave for `name` in `do`, checked.
+
+    Args:
+        given: See the module.
+        name: The variable.
+        support: Its support.
+        rows: How many rows there are.
+        supports: All variables' supports, for the arguments of functions.
+
+    Raises:
+        InterventionError: It cannot be used, or has the wrong shape.
+        OutsideSupportError: A value is not in the support.
+        UnknownNameError: A function's argument is no variable.
+    """
+    if callable(given):
+        return _function(given, name=name, supports=supports)
+    return _value(given, name=name, support=support, rows=rows)
+
+
+@as_intervention.register
+def _(
+    given: Distribution, *, name: str, support: Support, rows: int, supports: Mapping[str, Support]
+) -> Intervention:
+    return Draw(given)
+
+
+@as_intervention.register
+def _(
+    given: Intervention, *, name: str, support: Support, rows: int, supports: Mapping[str, Support]
+) -> Intervention:
+    return given
+
+
+def _function(
+    function: Callable[..., Any], *, name: str, supports: Mapping[str, Support]
+) -> Intervention:
+    from causalsys.errors import UnknownNameError
+
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError) as error:
+        raise InterventionError(
+            name,
+            found="a callable whose arguments cannot be read",
+            mend="Wrap it: do={...: lambda backlog: policy(backlog)}.",
+        ) from error
+    reads = [p.name for p in parameters if p.default is p.empty]
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise InterventionError(
+                name,
+                found=f"a function with the argument *{parameter.name}",
+                mend="Name the variables that it reads as its arguments.",
+            )
+    for read in reads:
+        if read not in supports:
+            raise UnknownNameError.among(read, supports, where=f"the model, read by do({name})")
+    return Function(function, tuple(reads), tuple(supports[read] for read in reads))
+
+
+def _value(given: Any, *, name: str, support: Support, rows: int) -> Intervention:
+    raw = given.to_numpy() if isinstance(given, pd.Series) else given
+    raw = raw.detach().cpu().numpy() if isinstance(raw, Tensor) else np.asarray(raw)
+    numbers = _codes(raw, name, support) if isinstance(support, Categorical) else _floats(raw, name)
+    size = support.size
+    allowed = [(), (1,), (rows,)] if size is None else [(size,), (1, size), (rows, size)]
+    if numbers.shape not in allowed:
+        shown = " or ".join(str(list(shape)) for shape in dict.fromkeys(allowed))
+        raise InterventionError(
+            name,
+            found=f"an array of shape {list(numbers.shape)}",
+            mend=f"Give one value, or one per row: shape {shown}.",
+        )
+    tensor = torch.from_numpy(np.array(numbers))
+    if isinstance(support, Categorical):
+        tensor = tensor.long()
+    own = 0 if size is None else 1
+    while tensor.dim() < 2 + own:
+        tensor = tensor.unsqueeze(0)
+    _inside(tensor, name, support)
+    return Value(tensor)
+
+
+def _floats(raw: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    try:
+        numbers = raw.astype(np.float64)
+    except (TypeError, ValueError):
+        numbers = np.array(np.nan)
+    if not np.isfinite(numbers).all():
+        raise InterventionError(
+            name,
+            found=f"{_shown(raw)}, which is not a finite number",
+            mend="Give a number, an array of them, a function, or a torch distribution.",
+        )
+    return numbers
+
+
+def _codes(
+    raw: np.ndarray[Any, Any], name: str, support: Categorical
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    levels = support.levels or ()
+    index: dict[Any, int] = {level: code for code, level in enumerate(levels)}
+    flat = [value.item() if isinstance(value, np.generic) else value for value in raw.ravel()]
+    for value in flat:
+        key = (
+            value if not isinstance(value, float) else int(value) if value == int(value) else value
+        )
+        if key not in index or (isinstance(key, bool) and not isinstance(support, Boolean)):
+            raise OutsideSupportError(
+                name,
+                found=f"do({name}={value!r}), which is no level",
+                mend=f"Known levels: {', '.join(map(str, levels[:12]))}.",
+            )
+    codes = [index[int(v) if isinstance(v, float) else v] for v in flat]
+    return np.array(codes, dtype=np.float64).reshape(raw.shape)
+
+
+def _inside(value: Tensor, name: str, support: Support) -> None:
+    outside = support.outside(value.double().numpy())
+    if outside.any():
+        raise OutsideSupportError(
+            name,
+            found=f"do({name}) gives {value.double().numpy()[outside][0]:g}, outside {support}",
+            mend="Clip it to the support.",
+        )
+
+
+def _shown(raw: np.ndarray[Any, Any]) -> str:
+    text = repr(raw.tolist())
+    return text if len(text) < 60 else f"{text[:57]}..."

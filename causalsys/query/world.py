@@ -1,0 +1,219 @@
+"""PREDICT: roll rows forward under interventions, all worlds, samples and rows at once.
+
+Only what the interventions reach is computed; everything else keeps its factual value. A table
+of independent rows is worked through in slices that fit the processor's cache; traces go step
+by step, all traces together.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import networkx as nx
+import torch
+from torch import Tensor
+
+from causalsys.data.schema import Schema
+from causalsys.data.table import Layout
+from causalsys.errors import InterventionError
+from causalsys.mechanisms.base import Mechanism
+from causalsys.query.intervention import Intervention, Situation
+from causalsys.scm.declaration import Node, ParentRef
+from causalsys.scm.evaluate import call
+from causalsys.scm.supports import Categorical
+
+_SLICE = 32_768
+Rows = slice | Tensor
+World = Mapping[str, Intervention]
+
+
+@dataclass(frozen=True)
+class Unfolding:
+    """What it takes to predict.
+
+    Attributes:
+        schema: What the variables are.
+        mechanisms: The mechanisms, one member per sample.
+        noise_of: The noise of a learned variable in some rows, `[1 or sample, row, ...]`.
+        factual: Known values, `[1 or sample, row]`; kept wherever no intervention reaches.
+        layout: The traces of the rows.
+        samples: How many samples.
+        seed: Fixes random policies.
+    """
+
+    schema: Schema
+    mechanisms: Mapping[str, Mechanism]
+    noise_of: Callable[[Node, Rows], Tensor]
+    factual: Mapping[str, Tensor]
+    layout: Layout
+    samples: int
+    seed: int
+
+    def predict(self, worlds: Sequence[World]) -> dict[str, Tensor]:
+        """The values of what the interventions reach, `[world, sample, row]`.
+
+        What has no factual value is computed too.
+
+        Raises:
+            InterventionError: A function reads what it causes.
+        """
+        reached = self._reached(worlds)
+        values = {node.name: self._empty(node, len(worlds)) for node in reached}
+        for step, rows in enumerate(self._steps()):
+            for node in reached:
+                cell = _Cell(self, node, rows, values, zlib.crc32(f"{self.seed}/{step}".encode()))
+                cell.fill([world.get(node.name) for world in worlds])
+        return values
+
+    def take(self, name: str, values: Mapping[str, Tensor], rows: Rows) -> Tensor:
+        """A variable's values in some rows: `[world or 1, sample or 1, row]`."""
+        vector = self.schema.supports[name].size is not None
+        if name in values:
+            return _rows(values[name], rows, vector=vector)
+        return _rows(self.factual[name].unsqueeze(0), rows, vector=vector)
+
+    def _empty(self, node: Node, worlds: int) -> Tensor:
+        support = self.schema.supports[node.name]
+        shape = (worlds, self.samples, len(self.layout.trace))
+        kind = torch.int64 if isinstance(support, Categorical) else torch.float64
+        full = (*shape, support.size) if support.size else shape
+        return torch.full(full, node.initial, dtype=kind)
+
+    def _reached(self, worlds: Sequence[World]) -> list[Node]:
+        """What is computed, in an order that respects what functions read."""
+        nodes = self.schema.declaration.nodes
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        graph.add_nodes_from(nodes)
+        later: nx.DiGraph[str] = nx.DiGraph()
+        later.add_nodes_from(nodes)
+        for name, node in nodes.items():
+            given = [world[name] for world in worlds if name in world]
+            reads = {read for intervention in given for read in intervention.reads} - {name}
+            graph.add_edges_from((read, name) for read in reads)
+            later.add_edges_from((read, name) for read in reads)
+            always = len(given) == len(worlds) and not any(name in g.reads for g in given)
+            for parent in () if always else node.parents:
+                later.add_edge(parent.name, name)
+                if not parent.lag:
+                    graph.add_edge(parent.name, name)
+        try:
+            order = list(nx.lexicographical_topological_sort(graph))
+        except nx.NetworkXUnfeasible:
+            cycle = sorted({edge[0] for edge in nx.find_cycle(graph)})
+            culprit = next(n for n in cycle if any(n in world for world in worlds))
+            raise InterventionError(
+                culprit,
+                found=f"a function that reads what it causes, by way of {', '.join(cycle)}",
+                mend="Let it read only variables that do not depend on its own value.",
+            ) from None
+        sources = {n for n in nodes if n not in self.factual or any(n in w for w in worlds)}
+        reached = sources.union(*(nx.descendants(later, source) for source in sources))
+        return [nodes[name] for name in order if name in reached]
+
+    def _steps(self) -> list[Rows]:
+        rows = len(self.layout.trace)
+        if self.schema.declaration.temporal:
+            return [at[at >= 0] for at in self.layout.rows_at]
+        size = max(_SLICE // self.samples, 1024)
+        return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
+
+
+@dataclass
+class _Cell:
+    """One variable in some rows, being computed in every world."""
+
+    plan: Unfolding
+    node: Node
+    rows: Rows
+    values: dict[str, Tensor]
+    seed: int
+    _natural: Tensor | None = None
+
+    def fill(self, given: Sequence[Intervention | None]) -> None:
+        """Write the variable's values: by itself, or by each world's intervention."""
+        target = self.values[self.node.name]
+        if not any(given):
+            self._write(target, self.natural())
+            return
+        for world, intervention in enumerate(given):
+            value = self._in(world, self.natural()) if intervention is None else None
+            if intervention is not None:
+                value = intervention.apply(self._situation(world))
+            assert value is not None
+            self._write(target[world], value)
+
+    def natural(self) -> Tensor:
+        """What the variable would be by itself, `[world or 1, sample or 1, row]`."""
+        if self._natural is None:
+            node, supports = self.node, self.plan.schema.supports
+            parents = {ref.key: self._parent(ref) for ref in node.parents}
+            if node.function is not None:
+                value = call(
+                    node.function,
+                    list(parents.values()),
+                    name=node.name,
+                    support=supports[node.name],
+                    supports=[supports[ref.name] for ref in node.parents],
+                )
+                self._natural = self._started(value) if node.kind == "state" else value
+            else:
+                noise = self.plan.noise_of(node, self.rows)
+                self._natural = self.plan.mechanisms[node.name].push(noise, parents)
+        return self._natural
+
+    def _parent(self, ref: ParentRef) -> Tensor:
+        if not ref.lag:
+            return self.plan.take(ref.name, self.values, self.rows)
+        assert isinstance(self.rows, Tensor)
+        value = self.plan.take(ref.name, self.values, (self.rows - ref.lag).clamp(min=0))
+        return self._before(ref.lag, ref.initial, value, vector=bool(self._size(ref.name)))
+
+    def _started(self, value: Tensor) -> Tensor:
+        return self._before(1, self.node.initial, value, vector=bool(self._size(self.node.name)))
+
+    def _before(self, lag: int, initial: float, value: Tensor, *, vector: bool) -> Tensor:
+        """`initial` where the trace had not begun `lag` steps ago."""
+        before = self.plan.layout.position[self.rows] < lag
+        if not bool(before.any()):
+            return value
+        wide = before.unsqueeze(-1) if vector else before
+        return torch.where(wide, torch.full_like(value, initial), value)
+
+    def _situation(self, world: int) -> Situation:
+        count = len(self.plan.layout.position[self.rows])
+
+        def value_of(name: str) -> Tensor:
+            value = self._in(world, self.plan.take(name, self.values, self.rows))
+            return value.expand(self.plan.samples, *value.shape[1:])
+
+        return Situation(
+            self.node.name,
+            self.plan.schema.supports[self.node.name],
+            (self.plan.samples, count),
+            value_of,
+            lambda: self._in(world, self.natural()).expand(
+                self.plan.samples,
+                count,
+                *([self._size(self.node.name)] if self._size(self.node.name) else []),
+            ),
+            self.rows,
+            zlib.crc32(f"{self.seed}/{self.node.name}".encode()),
+        )
+
+    def _in(self, world: int, value: Tensor) -> Tensor:
+        return value[world if len(value) > 1 else 0]
+
+    def _size(self, name: str) -> int:
+        return self.plan.schema.supports[name].size or 0
+
+    def _write(self, target: Tensor, value: Tensor) -> None:
+        if self._size(self.node.name):
+            target[..., self.rows, :] = value.to(target.dtype)
+        else:
+            target[..., self.rows] = value.to(target.dtype)
+
+
+def _rows(value: Tensor, rows: Rows, *, vector: bool) -> Tensor:
+    return value[..., rows, :] if vector else value[..., rows]
