@@ -1,7 +1,7 @@
 """Structural causal models of systems that run machine learning: declare, fit, ask."""
 
 from causalsys.data.traces import Traces
-from causalsys.fitted import FittedSCM
+from causalsys.fitted import FittedSCM, load
 from causalsys.model import SCM
 from causalsys.query.intervention import under
 from causalsys.scm.equations import add_at, pick
@@ -50,6 +50,7 @@ __all__ = [
     "add_at",
     "auto",
     "equation",
+    "load",
     "pick",
     "transition",
     "under",

@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from causalsys.fit.fit import refit
 from causalsys.fit.fitted import Fitted
 from causalsys.fit.options import FitOptions
+from causalsys.fit.save import load as read_model
+from causalsys.fit.save import save
 from causalsys.query import ask
 from causalsys.query.answer import Answer
 from causalsys.query.intervention import Do
+from causalsys.scm.declare import Declared
 
 
 class FittedSCM(Fitted):
@@ -91,6 +94,20 @@ class FittedSCM(Fitted):
 
     def save(self, path: str | Path) -> None:
         """Write the model to one file: tensors and JSON, nothing that can be executed."""
-        from causalsys.fit.save import save
-
         save(self, Path(path))
+
+
+def load(path: str | Path, *, model: type[Declared] | None = None) -> FittedSCM:
+    """Read a fitted model that `save` wrote.
+
+    Nothing in the file is executed; the model's equations are found by importing the class
+    that declares them, whose fingerprint must match.
+
+    Args:
+        path: The file.
+        model: The declaring class, where it cannot be imported by its name.
+
+    Raises:
+        SavedModelError: The file is cut short, altered or too new, or the class has changed.
+    """
+    return FittedSCM.of(read_model(Path(path), model=model))

@@ -27,7 +27,7 @@ from causalsys.fit.anneal import anneal
 from causalsys.fit.fitted import Fitted
 from causalsys.fit.guide import Guide
 from causalsys.fit.joint import Scope
-from causalsys.fit.posterior import by_configuration, by_unit, configurations, propose
+from causalsys.fit.posterior import by_configuration, configurations, propose
 from causalsys.mechanisms.base import Mechanism
 from causalsys.scm.declaration import Node
 from causalsys.scm.supports import Categorical
@@ -230,7 +230,7 @@ def _metropolis(guide: Guide, scope: Scope, generator: torch.Generator) -> dict[
         proposal = propose(guide, scope, draws=1, generator=generator)
         noises = {name: noise[0] for name, noise in proposal.noises.items()}
         joint = by_configuration(scope, noises)
-        fresh = by_unit(torch.logsumexp(joint, 0), guide, scope) + proposal.log_ratio[0]
+        fresh = torch.logsumexp(joint, 0) + proposal.log_ratio[0]
         if turn == 0:
             current, weight = noises, fresh
             continue
@@ -255,6 +255,8 @@ def _categorical(
     joint = joint.expand(joint.shape[0], max(samples, joint.shape[1]), joint.shape[2])
     uniform = torch.rand(joint.shape, generator=generator, dtype=joint.dtype)
     chosen = (joint - torch.log(-torch.log(uniform))).argmax(0)
+    if scope.by_trace:
+        chosen = chosen[:, scope.layout.trace]
     values = {name: code[chosen] for name, code in codes.items()}
     known = {**values}
     found: dict[str, Tensor] = {}

@@ -64,6 +64,25 @@ class Scope:
         """How many rows there are."""
         return len(self.layout.trace)
 
+    @property
+    def by_trace(self) -> bool:
+        """Whether a latent belongs to whole traces, so that their rows count together."""
+        return any(node.kind == "latent" and node.per == "trace" for node in self.nodes)
+
+    def per_unit(self, rows: Tensor) -> Tensor:
+        """Log likelihoods `[..., row]` added up over the rows of each unit: a row or a trace."""
+        if not self.by_trace:
+            return rows
+        trace = self.layout.trace
+        total = rows.new_zeros(*rows.shape[:-1], int(trace.max()) + 1)
+        return total.index_add(-1, trace, rows)
+
+    def unit_weight(self, weight: Tensor) -> Tensor:
+        """Row weights `[member, row]` as weights of units: the mean over a trace's rows."""
+        if not self.by_trace:
+            return weight
+        return self.per_unit(weight) / torch.bincount(self.layout.trace)
+
     def take(self, rows: Tensor) -> Scope:
         """The scope over these rows only; whole traces, where a latent belongs to traces."""
         trace = torch.unique(self.layout.trace[rows], return_inverse=True)[1]
@@ -103,7 +122,10 @@ class Scope:
             mechanism = self.mechanisms[node.name]
             if node.name in fixed:
                 values[node.name] = fixed[node.name]
-                total = total + mechanism.log_prob(fixed[node.name], parents)
+                prior = mechanism.log_prob(fixed[node.name], parents)
+                # A trace's own value counts once, at the trace's first row.
+                once = self.layout.position == 0 if node.per == "trace" else None
+                total = total + (prior if once is None else prior * once)
                 continue
             if node.name not in noises:
                 total = total + mechanism.log_prob(self.known[node.name], parents)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -48,15 +49,6 @@ def propose(
     return Proposal(noises, log_ratio)
 
 
-def by_unit(per_row: Tensor, guide: Guide | None, scope: Scope) -> Tensor:
-    """Add up log likelihoods `[..., row]` over the rows of each unit."""
-    if guide is None or not guide.per_trace:
-        return per_row
-    trace = scope.layout.trace
-    shape = (*per_row.shape[:-1], int(trace.max()) + 1)
-    return torch.zeros(shape, dtype=per_row.dtype).index_add(-1, trace, per_row)
-
-
 def configurations(scope: Scope) -> dict[str, Tensor]:
     """All combinations of the categorical latents' codes, each `[combination]`."""
     supports = {
@@ -72,16 +64,16 @@ def configurations(scope: Scope) -> dict[str, Tensor]:
     return {name: table[:, i] for i, name in enumerate(supports)}
 
 
-def by_configuration(scope: Scope, noises: dict[str, Tensor]) -> Tensor:
-    """The log joint of known values and each combination, `[combination, ..., sample, row]`."""
+def by_configuration(scope: Scope, noises: Mapping[str, Tensor]) -> Tensor:
+    """The log joint of known values and each combination, `[combination, ..., sample, unit]`."""
     codes = configurations(scope)
     if not codes:
-        return scope.sweep(noises)[1].unsqueeze(0)
+        return scope.per_unit(scope.sweep(noises)[1]).unsqueeze(0)
     axes = max((noise.dim() for noise in noises.values()), default=2)
     fixed = {name: code.reshape(-1, *[1] * axes) for name, code in codes.items()}
-    return scope.sweep(noises, fixed=fixed)[1]
+    return scope.per_unit(scope.sweep(noises, fixed=fixed)[1])
 
 
-def summed_out(scope: Scope, noises: dict[str, Tensor]) -> Tensor:
-    """The log likelihood `[..., sample, row]` with the categorical latents summed out."""
+def summed_out(scope: Scope, noises: Mapping[str, Tensor]) -> Tensor:
+    """The log likelihood `[..., sample, unit]` with the categorical latents summed out."""
     return torch.logsumexp(by_configuration(scope, noises), 0)

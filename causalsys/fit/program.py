@@ -10,95 +10,99 @@ from torch import Tensor
 
 from causalsys.fit.guide import Guide
 from causalsys.fit.joint import Scope
+from causalsys.fit.posterior import configurations, summed_out
 from causalsys.mechanisms.law import MechanismLaw
 from causalsys.scm.declaration import Node
-from causalsys.scm.supports import Categorical
+from causalsys.scm.supports import Categorical, Support
 
 
-def model(scope: Scope, *, weight: Tensor, prior_weight: float = 1.0) -> dict[str, Tensor]:
+def model(scope: Scope, *, weight: Tensor, prior_weight: float = 1.0) -> None:
     """The generative program of a scope's variables, known values observed.
+
+    Categorical latents are summed out exactly, so the program has no sites for them.
 
     Args:
         scope: The variables and the rows.
         weight: `[member, row]`, how much each row counts for each member.
         prior_weight: Scales the latents' prior (and with it the divergence of the guide);
             below 1 in the first steps, so that latents are taken up before they are priced.
-
-    Returns:
-        The latents' values.
     """
-    members, rows = weight.shape
-    values: dict[str, Tensor] = {}
-    plates = _Plates(scope, weight, prior_weight)
-    with pyro.plate("member", members, dim=-2):
+    plates = _Plates(scope, weight)
+    with pyro.plate("member", len(weight), dim=-2):
+        noises = {
+            node.name: _noise(node, scope, plates, prior_weight)
+            for node in scope.nodes
+            if node.kind == "latent" and not isinstance(_support(node, scope), Categorical)
+        }
+        if configurations(scope):
+            units, importance = plates.of(per_trace=scope.by_trace)
+            with units, poutine.scale(scale=importance):
+                pyro.factor("known", summed_out(scope, noises))
+            return
+        values: dict[str, Tensor] = {}
         for node in scope.nodes:
             parents = scope.parents(node, values)
             if node.function is not None:
                 values[node.name] = scope.compute(node, parents)
-            elif node.kind == "latent":
-                values[node.name] = _latent(node, scope, parents, plates)
-            else:
-                mechanism = scope.mechanisms[node.name]
-                law = MechanismLaw(mechanism, parents, batch_shape=(members, rows))
-                with plates.rows, poutine.scale(scale=weight):
-                    pyro.sample(node.name, law, obs=scope.known[node.name])
-    return values
+                continue
+            mechanism = scope.mechanisms[node.name]
+            if node.kind == "latent":
+                values[node.name] = mechanism.push(noises[node.name], parents)
+                continue
+            law = MechanismLaw(mechanism, parents, batch_shape=tuple(weight.shape))
+            with plates.rows, poutine.scale(scale=weight):
+                pyro.sample(node.name, law, obs=scope.known[node.name])
 
 
 def guide(scope: Scope, posterior: Guide, *, weight: Tensor, prior_weight: float = 1.0) -> None:
     """The guide's program: normal noises of the latents, given the observed part."""
     inputs = {key: scope.known[key] for key in posterior.inputs}
     mean, scale = posterior.posterior(inputs, trace=scope.layout.trace)
-    plates = _Plates(scope, weight, prior_weight)
+    plates = _Plates(scope, weight)
     start = 0
     with pyro.plate("member", weight.shape[0], dim=-2):
         for name, size in zip(posterior.latents, posterior.sizes, strict=True):
             part = slice(start, start + size)
             start += size
             units, importance = plates.of(per_trace=posterior.per_trace)
-            with units, poutine.scale(scale=importance):
+            with units, poutine.scale(scale=importance * prior_weight):
                 law = dist.Normal(mean[..., part], scale[..., part]).to_event(1)
                 pyro.sample(f"{name}.noise", law)
 
 
 class _Plates:
-    """The plates of one run: rows, and traces; a latent counts as its unit's rows do."""
+    """The plates of one run: rows, and traces."""
 
-    def __init__(self, scope: Scope, weight: Tensor, prior_weight: float) -> None:
+    def __init__(self, scope: Scope, weight: Tensor) -> None:
         self.rows = pyro.plate("row", weight.shape[1], dim=-1)
-        self.weight, self.prior_weight = weight, prior_weight
-        self.trace = scope.layout.trace
+        self._scope, self._weight = scope, weight
         self._traces: pyro.plate | None = None
 
     def of(self, *, per_trace: bool) -> tuple[pyro.plate, Tensor]:
-        """The plate of a latent's units, and what each unit's prior is scaled by."""
+        """The plate of units that are rows, or traces, and each unit's weight."""
         if not per_trace:
-            return self.rows, self.weight * self.prior_weight
-        count = torch.bincount(self.trace)
+            return self.rows, self._weight
+        importance = self._scope.unit_weight(self._weight)
         if self._traces is None:
-            self._traces = pyro.plate("trace", len(count), dim=-1)
-        total = self.weight.new_zeros(len(self.weight), len(count))
-        mean = total.index_add(1, self.trace, self.weight) / count
-        return self._traces, mean * self.prior_weight
+            self._traces = pyro.plate("trace", importance.shape[1], dim=-1)
+        return self._traces, importance
 
 
-def _latent(node: Node, scope: Scope, parents: dict[str, Tensor], plates: _Plates) -> Tensor:
-    mechanism = scope.mechanisms[node.name]
-    members, rows = plates.weight.shape
-    if isinstance(mechanism.support, Categorical):
-        law = MechanismLaw(mechanism, parents, batch_shape=(members, rows))
-        with plates.rows, poutine.scale(scale=plates.weight):
-            return pyro.sample(node.name, law, infer={"enumerate": "parallel"})
-    size = noise_size(mechanism.noise_shape)
+def _noise(node: Node, scope: Scope, plates: _Plates, prior_weight: float) -> Tensor:
+    """The noise of a continuous latent, `[member, row, *noise_shape]`."""
+    shape = scope.mechanisms[node.name].noise_shape
     units, importance = plates.of(per_trace=node.per == "trace")
-    with units, poutine.scale(scale=importance):
-        zeros = plates.weight.new_zeros(size)
+    with units, poutine.scale(scale=importance * prior_weight):
+        zeros = torch.zeros(noise_size(shape), dtype=torch.float64)
         noise = pyro.sample(f"{node.name}.noise", dist.Normal(zeros, zeros + 1).to_event(1))
-    noise = noise if mechanism.noise_shape else noise.squeeze(-1)
-    if node.per == "trace":
-        axis = noise.dim() - 1 - len(mechanism.noise_shape)
-        noise = noise.index_select(axis, scope.layout.trace)
-    return mechanism.push(noise, parents)
+    noise = noise if shape else noise.squeeze(-1)
+    if node.per != "trace":
+        return noise
+    return noise.index_select(noise.dim() - 1 - len(shape), scope.layout.trace)
+
+
+def _support(node: Node, scope: Scope) -> Support:
+    return scope.schema.supports[node.name]
 
 
 def noise_size(shape: tuple[int, ...]) -> int:

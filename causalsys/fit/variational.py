@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
-from pyro.infer import TraceEnum_ELBO, TraceMeanField_ELBO
+from pyro.infer import TraceMeanField_ELBO
 from torch import Tensor
 
 from causalsys.fit.guide import Guide
 from causalsys.fit.independence import penalty
 from causalsys.fit.joint import Scope
-from causalsys.fit.posterior import by_unit, configurations, propose, summed_out
+from causalsys.fit.posterior import propose, summed_out
 from causalsys.fit.program import guide as guide_program
 from causalsys.fit.program import model as model_program
 from causalsys.mechanisms.training import Training
@@ -148,17 +148,15 @@ def _loss(district: District, *, prior_weight: float) -> Tensor:
     scope, weight = district.scope, district.weight
     program = partial(model_program, weight=weight, prior_weight=prior_weight)
     if district.guide is None:
-        exact = TraceEnum_ELBO(max_plate_nesting=2)
-        return exact.differentiable_loss(program, _no_guide, scope) / scope.rows
+        return -(scope.unit_weight(weight) * summed_out(scope, {})).sum() / scope.rows
     posterior = partial(
         guide_program, posterior=district.guide, weight=weight, prior_weight=prior_weight
     )
-    mixed = bool(configurations(scope))
-    kind = TraceEnum_ELBO if mixed else TraceMeanField_ELBO
-    loss = kind(max_plate_nesting=2).differentiable_loss(program, posterior, scope) / scope.rows
-    inputs = {key: scope.known[key] for key in district.guide.inputs}
+    elbo = TraceMeanField_ELBO()
+    loss = elbo.differentiable_loss(program, posterior, scope) / scope.rows
     if district.guide.per_trace or not any(district.independences.values()):
         return loss
+    inputs = {key: scope.known[key] for key in district.guide.inputs}
     mean, _ = district.guide.posterior(inputs)
     return loss + prior_weight * (
         penalty(
@@ -181,16 +179,16 @@ def bound(district: District) -> Tensor:
     Burda, Grosse and Salakhutdinov, ICLR 2016; exact where all latents are categorical.
     """
     with torch.no_grad():
-        scope, weight = district.scope, district.weight
+        scope = district.scope
+        # All restarts are judged on the same rows: member 0 has the rows' own weights.
+        weight = scope.unit_weight(district.weight[:1])
         if district.guide is None:
-            per_row = summed_out(scope, {})
-            return (weight * per_row).sum(-1) / weight.sum(-1)
-        proposal = propose(district.guide, scope, draws=_DRAWS)
-        per_unit = by_unit(summed_out(scope, proposal.noises), district.guide, scope)
-        per_unit = torch.logsumexp(per_unit + proposal.log_ratio, 0) - math.log(_DRAWS)
-        if district.guide.per_trace:
-            return per_unit.sum(-1) / scope.rows
-        return (weight * per_unit).sum(-1) / weight.sum(-1)
+            per_unit = summed_out(scope, {})
+        else:
+            proposal = propose(district.guide, scope, draws=_DRAWS)
+            joint = summed_out(scope, proposal.noises) + proposal.log_ratio
+            per_unit = torch.logsumexp(joint, 0) - math.log(_DRAWS)
+        return (weight * per_unit).sum(-1) / district.weight[:1].sum(-1)
 
 
 def _split(
@@ -215,7 +213,7 @@ def _batch(district: District, size: int, generator: torch.Generator) -> Tensor:
     rows = district.scope.rows
     if rows <= size:
         return torch.arange(rows)
-    if any(node.per == "trace" and node.kind == "latent" for node in district.scope.nodes):
+    if district.scope.by_trace:
         trace = district.scope.layout.trace
         traces = int(trace.max()) + 1
         wanted = max(int(size * traces / rows), 8)

@@ -60,10 +60,8 @@ class MechanismLaw(TorchDistribution):  # type: ignore[misc]
         return self.mechanism.bijective
 
     def log_prob(self, value: Tensor) -> Tensor:
-        shape = torch.broadcast_shapes(
-            self.batch_shape, value.shape[: value.dim() - self.event_dim]
-        )
-        return self.mechanism.log_prob(value, self.parents).expand(shape)
+        each = self.mechanism.log_prob(value, self.parents)
+        return each.expand(torch.broadcast_shapes(self.batch_shape, each.shape))
 
     def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
         shape = (*sample_shape, *self.batch_shape, *self.mechanism.noise_shape)

@@ -41,9 +41,22 @@ def start_net(
 
 def apply_net(prefix: str, inputs: Tensor, state: State) -> Tensor:
     """The outputs `[..., member, row, output]` for inputs `[..., 1 or member, row, input]`."""
-    shortcut = inputs @ state[f"{prefix}.shortcut"] + state[f"{prefix}.constant"]
+    shortcut = _affine(inputs, state[f"{prefix}.shortcut"], state[f"{prefix}.constant"])
     layer, value = 0, inputs
     while f"{prefix}.weight{layer}" in state:
-        value = silu(value @ state[f"{prefix}.weight{layer}"] + state[f"{prefix}.bias{layer}"])
+        value = silu(
+            _affine(value, state[f"{prefix}.weight{layer}"], state[f"{prefix}.bias{layer}"])
+        )
         layer += 1
     return shortcut + value @ state[f"{prefix}.out"] if layer else shortcut
+
+
+def _affine(value: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """`value @ weight + bias`, in one pass over memory where there are no further axes."""
+    if value.dim() > 3:
+        return value @ weight + bias
+    members = max(value.shape[0], weight.shape[0])
+    value, weight, bias = (
+        tensor.expand(members, *tensor.shape[1:]) for tensor in (value, weight, bias)
+    )
+    return torch.baddbmm(bias, value, weight)

@@ -44,14 +44,14 @@ def row_log_prob(fitted: Fitted, table: Table, *, seed: int = 0) -> NDArray[np.f
 
 def _district(block: Block, fitted: Fitted, table: Table, generator: torch.Generator) -> Tensor:
     guide = next((g for g in fitted.guides if set(g.latents) <= set(block.latents)), None)
-    if guide is not None and guide.per_trace:
+    beside = [name for name in (guide.inputs if guide else ()) if name in table.values]
+    scope = Scope.of(table, fitted.mechanisms, nodes=scope_nodes(block, table), beside=beside)
+    if scope.by_trace:
         raise EvidenceError(
             block.latents[0],
             found="a latent of whole traces, which ties their rows together",
             mend="Ask for the likelihood of models whose latents belong to steps.",
         )
-    beside = [name for name in (guide.inputs if guide else ()) if name in table.values]
-    scope = Scope.of(table, fitted.mechanisms, nodes=scope_nodes(block, table), beside=beside)
     if guide is None:
         return summed_out(scope, {})
     proposal = propose(guide, scope, draws=_DRAWS, generator=generator)
