@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
+from causalsys.data.read import read
+from causalsys.errors import QueryError
+from causalsys.fit.check import Check, check
 from causalsys.fit.fit import refit
 from causalsys.fit.fitted import Fitted
 from causalsys.fit.options import FitOptions
+from causalsys.fit.pyro_model import program
 from causalsys.fit.save import load as read_model
 from causalsys.fit.save import save
 from causalsys.query import ask
@@ -82,6 +88,25 @@ class FittedSCM(Fitted):
     def log_prob(self, data: object) -> NDArray[np.float64]:
         """The log likelihood of each row in nats, `[row]`, latents integrated out."""
         return ask.log_prob(self, data)
+
+    def check(self, data: object, *, level: float = 0.05, seed: int = 0) -> Check:
+        """Test the graph's implied independences, and each variable's predicted distribution.
+
+        Args:
+            data: Rows as in `fit`, best such as the model was not fitted to.
+            level: The rate of false rejections over all tests together (Holm's correction).
+            seed: Fixes the draws behind categorical and count variables.
+        """
+        if not 0 < level < 1:
+            raise QueryError("level", found=repr(level), mend="Give a number between 0 and 1.")
+        return check(self, read(self.schema, data), level=level, seed=seed)
+
+    def to_pyro(self) -> Callable[..., dict[str, Tensor]]:
+        """The model as a Pyro program: called with a number of rows, it samples every variable.
+
+        Values are shaped `[member, row]`; condition it with `pyro.condition`.
+        """
+        return partial(program, self)
 
     def refit(self, data: object, *, only: Sequence[str], seed: int | None = None) -> Self:
         """A new model in which the mechanisms of `only` are fitted to new data.

@@ -7,6 +7,7 @@ separately, by the most exact way that fits:
 
     nothing known depends on them     their prior
     categorical latents only          all combinations, exactly
+    a linear district                 the exact normal posterior
     latents with a trained guide      independent Metropolis with the guide as its proposal
     anything else                     annealed preconditioned Crank-Nicolson (`anneal.py`)
 """
@@ -24,6 +25,7 @@ from torch import Tensor
 from causalsys.data.table import Table
 from causalsys.errors import EvidenceError
 from causalsys.fit.anneal import anneal
+from causalsys.fit.factors import Factors, is_gaussian
 from causalsys.fit.fitted import Fitted
 from causalsys.fit.guide import Guide
 from causalsys.fit.joint import Scope
@@ -206,6 +208,8 @@ def _infer(
     ]
     if latents_only and not continuous:
         return _categorical(scope, {}, len(index), generator)
+    if latents_only and not scope.gaps and is_gaussian(scope):
+        return Factors.of(scope).draw(samples=len(index), generator=generator)
     usable = (
         guide is not None and set(continuous) == set(guide.latents) and _seen(guide, scope, table)
     )

@@ -36,7 +36,9 @@ class DistrictReport:
     Attributes:
         latents: The latents.
         variables: The learned variables.
-        held_out: Held-out log likelihood per row of the district, in nats (a lower bound).
+        method: "exact" where the likelihood has a closed form, else "variational".
+        log_likelihood: Per row of the district, in nats; of a variational fit the lower bound
+            on held-out rows.
         restarts: How many restarts were made.
         agreeing: How many of them ended in the best optimum.
         converged: Whether training stopped before its budget did.
@@ -45,7 +47,8 @@ class DistrictReport:
 
     latents: tuple[str, ...]
     variables: tuple[str, ...]
-    held_out: float
+    method: str
+    log_likelihood: float
     restarts: int
     agreeing: int
     converged: bool
@@ -58,7 +61,7 @@ class DistrictReport:
         found = []
         if not self.converged:
             found.append(f"{names}: training used its whole budget; raise `steps`")
-        if self.agreeing * 2 < self.restarts:
+        if self.agreeing * 4 < self.restarts:
             found.append(
                 f"{names}: only {self.agreeing} of {self.restarts} restarts found the best "
                 "optimum; the latent may not be identified"

@@ -8,6 +8,8 @@ from torch import Tensor
 from causalsys.data.table import Table
 from causalsys.errors import FitError
 from causalsys.fit.diagnostics import DistrictReport, VariableReport
+from causalsys.fit.factors import Factors, is_gaussian
+from causalsys.fit.gaussian import maximise
 from causalsys.fit.guide import Guide
 from causalsys.fit.independence import independent_of
 from causalsys.fit.joint import Scope
@@ -15,6 +17,7 @@ from causalsys.fit.parts import Parts
 from causalsys.fit.plan import Block
 from causalsys.fit.program import noise_size
 from causalsys.fit.variational import District, train
+from causalsys.fit.warm import linearised, warm_start
 from causalsys.mechanisms.base import Mechanism, Sample
 from causalsys.mechanisms.build import build
 from causalsys.mechanisms.training import Training
@@ -45,32 +48,61 @@ def fit_district(block: Block, table: Table, *, weight: Tensor, training: Traini
     scope = scope.with_mechanisms(
         {n.name: _started(n, scope, weight, generator) for n in scope.nodes if n.learned}
     )
+    if is_gaussian(scope):
+        return _exact(block, scope, weight, generator)
     guide = _guide_of(block, scope, table)
     if guide is not None:
         inputs = {key: scope.known[key] for key in guide.inputs}
         guide = guide.start(inputs, weight=weight, generator=generator)
-    outcome = train(District(scope, guide, weight, independences), training=training)
-    trained = outcome.district
-    reports = {
-        name: VariableReport(
-            family=type(trained.scope.mechanisms[name].spec).__name__,
-            reason="fitted together with its latent parents",
-            rows=trained.scope.rows,
-            warnings=trained.scope.mechanisms[name].notes,
+    linear = linearised(scope, weight=weight, generator=generator)
+    if linear is not None and guide is not None:
+        scope, guide = warm_start(
+            scope, linear, guide, weight=weight, training=training, generator=generator
         )
-        for name in (*block.latents, *block.variables)
-    }
+    warmed = linear is not None
+    outcome = train(District(scope, guide, weight, independences), training=training, warmed=warmed)
+    trained = outcome.district
     report = DistrictReport(
         block.latents,
         block.variables,
-        held_out=float(outcome.score[0]),
+        method="variational",
+        log_likelihood=float(outcome.score[0]),
         restarts=len(outcome.score),
         agreeing=outcome.agreeing,
         converged=outcome.converged,
         independences=independences,
     )
     guides = () if trained.guide is None else (trained.guide,)
-    return Parts(dict(trained.scope.mechanisms), guides, reports, (report,))
+    return Parts(dict(trained.scope.mechanisms), guides, _reports(block, trained.scope), (report,))
+
+
+def _exact(block: Block, scope: Scope, weight: Tensor, generator: torch.Generator) -> Parts:
+    """The parts of a linear district, whose likelihood is known exactly."""
+    best = maximise(scope, weight=weight, generator=generator)
+    fitted = scope.with_mechanisms(best.mechanisms)
+    likelihood = Factors.of(fitted).log_likelihood()[0]
+    report = DistrictReport(
+        block.latents,
+        block.variables,
+        method="exact",
+        log_likelihood=float((weight[0] * likelihood).sum() / weight[0].sum()),
+        restarts=best.attempts,
+        agreeing=best.agreeing,
+        converged=True,
+    )
+    return Parts(dict(best.mechanisms), (), _reports(block, fitted), (report,))
+
+
+def _reports(block: Block, scope: Scope) -> dict[str, VariableReport]:
+    return {
+        name: VariableReport(
+            family=type(scope.mechanisms[name].spec).__name__,
+            reason="fitted together with its latent parents",
+            rows=scope.rows,
+            warnings=scope.mechanisms[name].notes,
+        )
+        for name in (*block.latents, *block.variables)
+    }
 
 
 def scope_nodes(block: Block, table: Table) -> list[Node]:

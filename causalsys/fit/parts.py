@@ -101,7 +101,8 @@ def _district(values: Mapping[str, Any]) -> DistrictReport:
     return DistrictReport(
         tuple(values["latents"]),
         tuple(values["variables"]),
-        held_out=values["held_out"],
+        method=values["method"],
+        log_likelihood=values["log_likelihood"],
         restarts=values["restarts"],
         agreeing=values["agreeing"],
         converged=values["converged"],

@@ -33,14 +33,14 @@ class Additive(Mechanism):
         """The location on the link's scale, `[..., member, row]` or broadcastable to it."""
 
     def log_prob(self, value: Tensor, parents: Parents) -> Tensor:
-        residual = self._line(value) - self.location(parents)
+        residual = self.line(value) - self.location(parents)
         slope = log_slope(value, support=self.support, offset=self.state["offset"])
         return log_density(residual, self.state) + slope
 
     def pull(
         self, value: Tensor, parents: Parents, *, generator: torch.Generator | None = None
     ) -> Tensor:
-        return to_noise(self._line(value) - self.location(parents), self.state)
+        return to_noise(self.line(value) - self.location(parents), self.state)
 
     def push(self, noise: Tensor, parents: Parents) -> Tensor:
         line = self.location(parents) + from_noise(noise, self.state)
@@ -50,13 +50,15 @@ class Additive(Mechanism):
         """Fit the law of the residuals that training left."""
         if self.spec.noise == "normal" or len(sample.parents) < len(self.parents):
             return self
-        residual = self._line(sample.value) - self.location(sample.parents)
+        residual = self.line(sample.value) - self.location(sample.parents)
         return self.with_state({**self.state, **self._residual(residual, sample.weight)})
 
-    def _line(self, value: Tensor) -> Tensor:
+    def line(self, value: Tensor) -> Tensor:
+        """A value on the link's scale."""
         return to_line(value, support=self.support, offset=self.state["offset"])
 
-    def _columns(self, parents: Parents) -> Tensor | None:
+    def columns(self, parents: Parents) -> Tensor | None:
+        """The standardised columns of the parents; None without parents."""
         return columns(parents, parents=self.parents, scale=self.scale, state=self.state)
 
     def _start_columns(self, sample: Sample) -> dict[str, Tensor]:

@@ -32,14 +32,14 @@ class LinearMechanism(Additive):
         return "log" if getattr(self.spec, "link", "identity") == "log" else "raw"
 
     def location(self, parents: Parents) -> Tensor:
-        design = self._columns(parents)
+        design = self.columns(parents)
         if design is None:
             return self.state["constant"]
         return (design @ self.state["weight"].unsqueeze(-1)).squeeze(-1) + self.state["constant"]
 
     def start(self, sample: Sample, *, generator: torch.Generator) -> Self:
         state = self._start_columns(sample)
-        line = self.with_state(state)._line(sample.value)
+        line = self.with_state(state).line(sample.value)
         width = state["center"].shape[-1]
         members = sample.members
         spread = line.std(unbiased=False).clamp(min=1e-9) if line.numel() > 1 else line.new_ones(())
@@ -53,8 +53,8 @@ class LinearMechanism(Additive):
     def fit(self, sample: Sample, *, training: Training) -> Self:
         state = self._start_columns(sample)
         started = self.with_state(state)
-        line = started._line(sample.value)
-        design = started._columns(sample.parents)
+        line = started.line(sample.value)
+        design = started.columns(sample.parents)
         rows, width = sample.rows, state["center"].shape[-1]
         if rows < width + 2:
             raise FitError(

@@ -45,7 +45,7 @@ class MultiplicativeMechanism(Additive):
 
     def location(self, parents: Parents) -> Tensor:
         constant = self.state["constant"]
-        design = self._columns(parents)
+        design = self.columns(parents)
         if design is None:
             return constant.logsumexp(-1, keepdim=True)
         terms = design @ self.state["weight"] + constant.unsqueeze(-2)
@@ -53,7 +53,7 @@ class MultiplicativeMechanism(Additive):
 
     def start(self, sample: Sample, *, generator: torch.Generator) -> Self:
         state = self._start_columns(sample)
-        line = self.with_state(state)._line(sample.value)
+        line = self.with_state(state).line(sample.value)
         rank, width, members = self.spec.rank, state["center"].shape[-1], sample.members
         spread = line.std(unbiased=False).clamp(min=1e-6)
         shape = (members, width, rank)
@@ -79,7 +79,7 @@ class MultiplicativeMechanism(Additive):
         best = minimise(tries._losses(first), best)
         best = minimise(tries._losses(sample), best.expand(sample.members, -1))
         fitted = product.with_state(unpack(best, tries.state, _TRAINED))
-        residual = fitted._line(sample.value) - fitted.location(sample.parents)
+        residual = fitted.line(sample.value) - fitted.location(sample.parents)
         freedom = sample.rows / max(sample.rows - best.shape[-1], 1)
         law = start_residual(math.sqrt(freedom) * residual, sample.weight, empirical=False)
         return fitted.with_state({**fitted.state, **law})
@@ -103,7 +103,7 @@ class MultiplicativeMechanism(Additive):
         From equal ones the gradient would never tell them apart.
         """
         rank, slope = self.spec.rank, self.state["weight"][:1]
-        spread = self._line(sample.value).std(unbiased=False)
+        spread = self.line(sample.value).std(unbiased=False)
         draws = torch.randn(_ATTEMPTS, slope.shape[1], rank, generator=generator, dtype=slope.dtype)
         constant = self.state["constant"][:1] - math.log(rank)
         return self.with_state(
@@ -116,7 +116,7 @@ class MultiplicativeMechanism(Additive):
 
     def _losses(self, sample: Sample) -> Losses:
         """The negative log likelihood per row, its scale profiled out, with a wide prior."""
-        line, total = self._line(sample.value), sample.weight.sum(-1)
+        line, total = self.line(sample.value), sample.weight.sum(-1)
         least = 1e-12 * (line.var(unbiased=False) + 1e-12)
 
         def losses(point: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ class NeuralMechanism(Additive):
     """`link(value) = line.center + line.spread · network(columns) + residual`."""
 
     def location(self, parents: Parents) -> Tensor:
-        design = self._columns(parents)
+        design = self.columns(parents)
         center, spread = self.state["line.center"], self.state["line.spread"]
         if design is None:
             return center + spread * self.state["net.constant"].squeeze(-1)
@@ -26,7 +26,7 @@ class NeuralMechanism(Additive):
 
     def start(self, sample: Sample, *, generator: torch.Generator) -> Self:
         state = self._start_columns(sample)
-        line = self.with_state(state)._line(sample.value)
+        line = self.with_state(state).line(sample.value)
         spread = line.std(unbiased=False)
         spread = torch.where(spread > 0, spread, torch.ones_like(spread))
         state |= {

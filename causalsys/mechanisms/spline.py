@@ -1,8 +1,8 @@
 """A conditional monotone spline flow of one normal noise: bijective, heteroscedastic, skewed.
 
 `noise = spline((link(value) - location(parents)) / scale(parents); parents)`, the spline
-rational-quadratic (Durkan, Bekasov, Murray and Papamakarios, NeurIPS 2019), all of location,
-scale and knots by one network. zuko gives the spline, batched over members and rows.
+rational-quadratic (Durkan, Bekasov, Murray and Papamakarios, NeurIPS 2019), all of location, scale and
+knots by one network.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from typing import Self
 
 import torch
 from torch import Tensor
-from zuko.transforms import MonotonicRQSTransform
 
 from causalsys.mechanisms.base import Mechanism, Parents, Sample
 from causalsys.mechanisms.features import columns, start_columns
 from causalsys.mechanisms.links import from_line, log_slope, offset_of, to_line
 from causalsys.mechanisms.nets import apply_net, start_net
+from causalsys.mechanisms.rational_quadratic import Spline
 
-_BOUND = 5.0
 _LOG_2PI = math.log(2 * math.pi)
 
 
@@ -51,7 +50,7 @@ class SplineMechanism(Mechanism):
     def log_prob(self, value: Tensor, parents: Parents) -> Tensor:
         location, log_scale, spline = self._flow(parents)
         line = to_line(value, support=self.support, offset=self.state["offset"])
-        noise, slope = spline.call_and_ladj((line - location) * torch.exp(-log_scale))
+        noise, slope = spline.forward((line - location) * torch.exp(-log_scale))
         link = log_slope(value, support=self.support, offset=self.state["offset"])
         return -0.5 * (noise**2 + _LOG_2PI) + slope - log_scale + link
 
@@ -60,26 +59,24 @@ class SplineMechanism(Mechanism):
     ) -> Tensor:
         location, log_scale, spline = self._flow(parents)
         line = to_line(value, support=self.support, offset=self.state["offset"])
-        noise: Tensor = spline((line - location) * torch.exp(-log_scale))
-        return noise
+        return spline.forward((line - location) * torch.exp(-log_scale))[0]
 
     def push(self, noise: Tensor, parents: Parents) -> Tensor:
         location, log_scale, spline = self._flow(parents)
-        line = location + torch.exp(log_scale) * spline.inv(noise)
+        line = location + torch.exp(log_scale) * spline.inverse(noise)
         return from_line(line, support=self.support, offset=self.state["offset"])
 
-    def _flow(self, parents: Parents) -> tuple[Tensor, Tensor, MonotonicRQSTransform]:
+    def _flow(self, parents: Parents) -> tuple[Tensor, Tensor, Spline]:
         """Location and log scale `[..., member, row]`, and the spline on the scaled value."""
         design = columns(parents, parents=self.parents, scale="both", state=self.state)
         if design is None:
             design = self.state["center"]
-        out = apply_net("net", design, self.state)
-        bins = self.spec.bins
+        # The outputs come first from here on: see `rational_quadratic`.
+        out = apply_net("net", design, self.state).movedim(-1, 0).contiguous()
         center, spread = self.state["line.center"], self.state["line.spread"]
-        location = center + spread * out[..., 0]
+        location = center + spread * out[0]
         # The scale may shrink to a thousandth of the marginal one, and no further: a density
         # that may shrink without limit has no maximum likelihood.
-        log_scale = spread.log() + 7 * torch.tanh(out[..., 1] / 7)
-        widths, heights, slopes = out[..., 2:].split([bins, bins, bins - 1], dim=-1)
-        spline = MonotonicRQSTransform(widths, heights, slopes, bound=_BOUND)
+        log_scale = spread.log() + 7 * torch.tanh(out[1] / 7)
+        spline = Spline.of(out[2:], bins=self.spec.bins)
         return location, log_scale, spline

@@ -45,14 +45,14 @@ class TreesMechanism(Additive):
         return "raw"
 
     def location(self, parents: Parents) -> Tensor:
-        design = self._columns(parents)
+        design = self.columns(parents)
         if design is None:
             return self.state["base"]
         return self.state["base"] + evaluate(design, self.state)
 
     def start(self, sample: Sample, *, generator: torch.Generator) -> Self:
         state = self._start_columns(sample)
-        line = self.with_state(state)._line(sample.value)
+        line = self.with_state(state).line(sample.value)
         width = state["center"].shape[-1]
         state["base"] = line.mean().expand(sample.members, 1).clone()
         state["log_scale"] = (
@@ -69,8 +69,8 @@ class TreesMechanism(Additive):
                 mend=f"Give at least {_LEAST_ROWS}, or use cs.Linear().",
             )
         started = self.start(sample, generator=training.generator())
-        design = started._columns(sample.parents)
-        line = started._line(sample.value)
+        design = started.columns(sample.parents)
+        line = started.line(sample.value)
         if design is None:
             design = line.new_zeros(*line.shape, 1)
         features, target = design.cpu().numpy(), line.cpu().numpy()

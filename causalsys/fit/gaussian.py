@@ -1,0 +1,190 @@
+"""The exact maximum-likelihood fit of linear districts with normal latents.
+
+The likelihood needs the data only through one matrix of cross moments, so rows cost nothing
+while it is maximised.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from causalsys.fit.factors import Factors
+from causalsys.fit.joint import Scope
+from causalsys.mechanisms.base import Mechanism
+from causalsys.mechanisms.quasi_newton import minimise
+
+_ATTEMPTS = 24
+_STEPS = 400
+_PRIOR = 25.0
+"""Variance of a wide prior on slopes of standardised columns; it only settles flat directions."""
+_LEAST = 1e-4
+"""The smallest share of a variable's variance that is left to its noise (Heywood, 1931)."""
+
+
+@dataclass(frozen=True)
+class Maximum:
+    """The maximum-likelihood fit of a linear district.
+
+    Attributes:
+        mechanisms: With all members' parameters.
+        agreeing: How many attempts ended in the best optimum.
+        attempts: How many were made.
+    """
+
+    mechanisms: Mapping[str, Mechanism]
+    agreeing: int
+    attempts: int
+
+
+def maximise(scope: Scope, *, weight: Tensor, generator: torch.Generator) -> Maximum:
+    """Fit a linear district by its exact likelihood.
+
+    Attempts from random loadings settle on the best optimum; each member then climbs from one
+    of the attempts that found it, under its own weights. Where the data identify the loadings
+    the members agree up to their uncertainty; where they do not, they stay apart and show it.
+
+    Args:
+        scope: The district with started mechanisms.
+        weight: `[member, row]`.
+        generator: Fixes the attempts.
+    """
+    problem = _Problem.of(Factors.of(scope), weight)
+    own = problem.only(torch.zeros(_ATTEMPTS, dtype=torch.int64))
+    tries = minimise(own.losses, own.start(generator), steps=_STEPS)
+    scores = own.losses(tries)
+    good = scores <= scores.min() + 2.0 / scope.rows
+    best = tries[scores.argsort(stable=True)[: int(good.sum())]]
+    aligned = problem.aligned(best[torch.arange(len(weight)) % len(best)], best[:1])
+    points = minimise(problem.losses, aligned, steps=_STEPS)
+    return Maximum(problem.mechanisms(problem.aligned(points, points[:1])), len(best), _ATTEMPTS)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """The likelihood as a function of points `[member, parameter]`, through cross moments.
+
+    A point holds, for each variable in turn, its constant and slopes, its loadings, and the
+    log of its noise's scale, all in units of the variable's own spread.
+    """
+
+    factors: Factors
+    moments: Tensor
+    spread: Tensor
+    slopes: tuple[int, ...]
+    mask: Tensor
+    rows: int
+
+    @classmethod
+    def of(cls, factors: Factors, weight: Tensor) -> _Problem:
+        blocks, spreads, slopes = [], [], []
+        for node in factors.variables:
+            mechanism = factors.mechanism(node)
+            line = mechanism.line(factors.scope.known[node.name])
+            spread = line.std(unbiased=False).clamp(min=1e-9)
+            design = mechanism.columns(factors.plain(node))
+            observed = [] if design is None else [design[..., factors.observed(node)]]
+            ones = torch.ones_like(line).unsqueeze(-1)
+            block = torch.cat([(line / spread).unsqueeze(-1), ones, *observed], -1)
+            blocks.append(block)
+            spreads.append(spread)
+            slopes.append(block.shape[-1] - 1)
+        lead = max(len(block) for block in blocks)
+        data = torch.cat([block.expand(lead, *block.shape[1:]) for block in blocks], -1)
+        share = weight / weight.sum(-1, keepdim=True)
+        moments = torch.stack(
+            [
+                data[min(m, lead - 1)].mT @ (share[m].unsqueeze(-1) * data[min(m, lead - 1)])
+                for m in range(len(weight))
+            ]
+        )
+        mask = torch.zeros(len(factors.variables), factors.width, dtype=torch.bool)
+        for index, node in enumerate(factors.variables):
+            for name in factors.columns(node):
+                mask[index, factors.latents[name]] = True
+        return cls(factors, moments, torch.stack(spreads), tuple(slopes), mask, weight.shape[1])
+
+    def only(self, index: Tensor) -> _Problem:
+        """The problem of the members `index`."""
+        return replace(self, moments=self.moments[index])
+
+    def start(self, generator: torch.Generator) -> Tensor:
+        """Least squares without latents, plus random loadings, one point per member."""
+        members, row = len(self.moments), 0
+        parts = []
+        for count in self.slopes:
+            x = slice(row + 1, row + 1 + count)
+            gram, moment = self.moments[:, x, x], self.moments[:, x, row]
+            ridge = 1e-8 * torch.eye(count, dtype=gram.dtype)
+            parts.append(torch.linalg.solve(gram + ridge, moment))
+            row += 1 + count
+        size = int(self.mask.sum())
+        draws = torch.randn(members, size, generator=generator, dtype=self.moments.dtype)
+        scales = torch.full((members, len(self.slopes)), math.log(0.5), dtype=draws.dtype)
+        return torch.cat([*parts, 0.6 * draws, scales], -1)
+
+    def losses(self, points: Tensor) -> Tensor:
+        """The negative log likelihood per row, up to a constant, `[member]`."""
+        slopes, loading, variance = self._read(points)
+        members = len(points)
+        width, before, rows = self.moments.shape[-1], 0, []
+        for part in slopes:
+            own = torch.cat([points.new_ones(members, 1), -part], -1)
+            after = width - before - own.shape[1]
+            rows.append(pad(own, (before, after)))
+            before += own.shape[1]
+        combine = torch.stack(rows, 1)
+        residual = combine @ self.moments @ combine.mT
+        covariance = loading @ loading.mT + torch.diag_embed(variance)
+        root, failed = torch.linalg.cholesky_ex(covariance)
+        log_det = 2 * root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        fit = torch.cholesky_solve(residual, root).diagonal(dim1=-2, dim2=-1).sum(-1)
+        wide = (loading**2).sum((-1, -2)) + sum((part[:, 1:] ** 2).sum(-1) for part in slopes)
+        loss = 0.5 * (log_det + fit) + 0.5 * wide / (_PRIOR * self.rows)
+        return torch.where(failed > 0, torch.full_like(loss, torch.inf), loss)
+
+    def aligned(self, points: Tensor, model: Tensor) -> Tensor:
+        """The points with each latent's sign as in `model`: the likelihood does not see it."""
+        if not len(points):
+            return points
+        _, loading, _ = self._read(points)
+        _, wanted, _ = self._read(model)
+        sign = torch.where((loading * wanted).sum(-2) < 0, -1.0, 1.0).to(points.dtype)
+        flipped = points.clone()
+        at = sum(self.slopes)
+        size = int(self.mask.sum())
+        flipped[:, at : at + size] = (loading * sign.unsqueeze(-2))[:, self.mask]
+        return flipped
+
+    def mechanisms(self, points: Tensor) -> dict[str, Mechanism]:
+        """The mechanisms with the points as their parameters."""
+        slopes, loading, variance = self._read(points)
+        found = dict(self.factors.scope.mechanisms)
+        for index, node in enumerate(self.factors.variables):
+            mechanism = found[node.name]
+            old, spread = mechanism.state["weight"], self.spread[index]
+            weight = points.new_zeros(len(points), old.flatten(1).shape[1])
+            weight[:, self.factors.observed(node)] = spread * slopes[index][:, 1:]
+            for name, columns in self.factors.columns(node).items():
+                weight[:, columns] = spread * loading[:, index, self.factors.latents[name]]
+            state = {
+                **mechanism.state,
+                "weight": weight.reshape(len(points), *old.shape[1:]),
+                "constant": spread * slopes[index][:, :1],
+                "log_scale": 0.5 * variance[:, index : index + 1].log() + spread.log(),
+            }
+            found[node.name] = mechanism.with_state(state)
+        return found
+
+    def _read(self, points: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Slopes by variable, loadings `[member, variable, width]`, noise variances."""
+        sizes = [*self.slopes, int(self.mask.sum()), len(self.slopes)]
+        *slopes, packed, log_scale = points.split(sizes, -1)
+        loading = points.new_zeros(len(points), *self.mask.shape)
+        loading = loading.masked_scatter(self.mask.expand(len(points), -1, -1), packed)
+        return list(slopes), loading, torch.exp(2 * log_scale) + _LEAST
