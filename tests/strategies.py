@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from keyword import iskeyword
 from typing import Any
 
 from hypothesis import strategies as st
@@ -90,8 +91,8 @@ def declarations(
         support = draw(supports(latent=latent, finite=finite))
         variables[label] = _variable(kind, support, causes[label])
         if kind == "state":
-            names_of = [c if isinstance(c, str) else str(c.variable) for c in causes[label]]
-            transitions.append(Transition(label, function_of(sorted(set(names_of)))))
+            arguments = sorted(set(map(_name, causes[label])))
+            transitions.append(Transition(label, function_of(arguments)))
     return resolve("Random", variables, transitions=transitions, doc="drawn at random")
 
 
@@ -130,7 +131,17 @@ def _causes(
         steps = [name for name in plan if plan[name] not in ("arm", "trace latent")]
         lags = {(name, draw(st.integers(1, 2))) for name in steps if draw(st.integers(0, 5)) == 0}
         found += [Lagged(name, steps=steps) for name, steps in sorted(lags)]
+    if kind == "state":
+        found = [cause for cause in found if _is_argument(_name(cause))]
     return tuple(found[:3] if kind == "equation" else found)
+
+
+def _name(cause: str | Lagged) -> str:
+    return cause if isinstance(cause, str) else str(cause.variable)
+
+
+def _is_argument(name: str) -> bool:
+    return name.isidentifier() and not iskeyword(name)
 
 
 def _logged_where_unrevealed(
@@ -140,7 +151,7 @@ def _logged_where_unrevealed(
     effects: dict[str, set[str]] = {label: set() for label in plan}
     for label, parents in causes.items():
         for parent in parents:
-            effects[parent if isinstance(parent, str) else str(parent.variable)].add(label)
+            effects[_name(parent)].add(label)
     logged = {label for label, kind in plan.items() if "latent" not in kind}
     revealed = set(logged)
     while True:

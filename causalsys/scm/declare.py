@@ -12,6 +12,7 @@ import networkx as nx
 
 from causalsys.errors import DeclarationError, UnknownNameError
 from causalsys.scm.declaration import Declaration
+from causalsys.scm.drawing import to_html
 from causalsys.scm.edges import as_digraph, lags_of
 from causalsys.scm.graph import Graph
 from causalsys.scm.resolve import resolve
@@ -61,13 +62,10 @@ class Declaring(type):
         return made
 
     def __setattr__(cls, name: str, value: object) -> NoReturn:
-        raise DeclarationError(
-            name,
-            found=f"an attempt to change the model {cls.__name__}",
-            mend=f"Declare a subclass instead: class Changed({cls.__name__}): ...",
-        )
+        raise _change(cls, name)
 
-    __delattr__ = __setattr__  # type: ignore[assignment]
+    def __delattr__(cls, name: str) -> NoReturn:
+        raise _change(cls, name)
 
     def __call__(cls, *args: object) -> NoReturn:
         raise DeclarationError(
@@ -81,6 +79,10 @@ class Declaring(type):
         """The causal graph of the model."""
         return cls.declaration.graph
 
+    def _repr_html_(cls) -> str:
+        """The picture of the graph, for notebooks."""
+        return to_html(cls.graph)
+
     def __repr__(cls) -> str:
         declared = cls.__dict__.get("declaration")
         if declared is None:
@@ -90,6 +92,14 @@ class Declaring(type):
             causes = ", ".join(parent.key for parent in node.parents)
             lines.append(f"  {node.name}: {node.kind}, {node.support} ← {causes or '·'}")
         return "\n".join(lines)
+
+
+def _change(model: type, name: str) -> DeclarationError:
+    return DeclarationError(
+        name,
+        found=f"an attempt to change the model {model.__name__}",
+        mend=f"Declare a subclass instead: class Changed({model.__name__}): ...",
+    )
 
 
 class Declared(metaclass=Declaring):

@@ -11,31 +11,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import causalsys as cs
 from causalsys.errors import QueryError, UnknownNameError
 from causalsys.scm.declaration import Declaration
-from causalsys.scm.declare import Declared
 from causalsys.scm.graph import At, Edge, Graph
-from causalsys.scm.supports import Positive, Real
-from causalsys.scm.variables import Arm, Decision, Latent, Observed, State, equation, transition
 from tests.strategies import declarations
 
 static = declarations(temporal=False)
 temporal = declarations(largest=4)
 
 
-class Server(Declared):
-    arm = Arm()
-    host = Latent(Real(), per="trace")
-    size = Latent(Positive())
-    backlog = State(Positive())
-    choice = Decision(Real(), [arm, backlog])
-    work = Observed(Positive(), [size, choice, host])
+class Server(cs.SCM):
+    arm = cs.Arm()
+    host = cs.Latent(cs.Real(), per="trace")
+    size = cs.Latent(cs.Positive())
+    backlog = cs.State(cs.Positive())
+    choice = cs.Decision(cs.Real(), [arm, backlog])
+    work = cs.Observed(cs.Positive(), [size, choice, host])
 
-    @equation(Positive())
+    @cs.equation(cs.Positive())
     def latency(backlog, work):
         return backlog + work
 
-    @transition(backlog)
+    @cs.transition(backlog)
     def drain(backlog, work):
         return backlog + work
 
