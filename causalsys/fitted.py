@@ -40,6 +40,7 @@ class FittedSCM(Fitted):
         evidence: object,
         *,
         do: Do | Sequence[Do],
+        redraw: Sequence[str] = (),
         samples: int | None = None,
         seed: int = 0,
     ) -> Answer:
@@ -51,6 +52,8 @@ class FittedSCM(Fitted):
             do: What is done, by variable: a value, one value per row, a function of named
                 variables (a shift, a policy), a torch distribution, or `cs.under`. A list
                 asks for several worlds at once.
+            redraw: Learned variables whose noise is luck that another run would not repeat:
+                it is drawn anew instead of kept, and the interval is one for such a run.
             samples: Draws per row; by default one per member where the evidence determines
                 the noises, and 128 where something must be inferred.
             seed: Fixes the draws.
@@ -60,7 +63,7 @@ class FittedSCM(Fitted):
             InterventionError: `do` cannot be done.
             UnknownNameError: A name is not in the model.
         """
-        return ask.counterfactual(self, evidence, do=do, samples=samples, seed=seed)
+        return ask.counterfactual(self, evidence, do=do, redraw=redraw, samples=samples, seed=seed)
 
     def sample(
         self,

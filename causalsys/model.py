@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import networkx as nx
 import numpy as np
@@ -13,6 +13,16 @@ from causalsys.fit.fit import fit
 from causalsys.fit.options import FitOptions
 from causalsys.fitted import FittedSCM
 from causalsys.scm.declare import Declared, from_graph
+from causalsys.scm.drawing import plot, to_dot
+from causalsys.scm.interop import (
+    Imported,
+    from_dowhy,
+    from_networkx,
+    from_pgmpy,
+    to_dowhy,
+    to_networkx,
+    to_pgmpy,
+)
 from causalsys.scm.supports import Real
 from causalsys.scm.variables import Function, Observed, Variable
 
@@ -120,8 +130,54 @@ class SCM(Declared):
         return FittedSCM.of(core)
 
     @classmethod
+    def from_networkx(cls, graph: nx.DiGraph, *, name: str = "Model") -> type[SCM]:
+        """Declare a model by a networkx graph, with what its attributes say of the variables.
+
+        Example:
+            >>> import causalsys as cs
+            >>> import networkx as nx
+            >>> cs.SCM.from_networkx(nx.DiGraph([("load", "latency")])).graph.order
+            ('load', 'latency')
+        """
+        return cls._imported(from_networkx(graph), name)
+
+    @classmethod
+    def from_pgmpy(cls, model: Any, *, name: str = "Model") -> type[SCM]:
+        """Declare a model by a pgmpy model; its latents and its states' names survive."""
+        return cls._imported(from_pgmpy(model), name)
+
+    @classmethod
+    def from_dowhy(cls, model: Any, *, name: str = "Model") -> type[SCM]:
+        """Declare a model by that of dowhy; what it counts as unobserved is a latent."""
+        return cls._imported(from_dowhy(model), name)
+
+    @classmethod
+    def _imported(cls, found: Imported, name: str) -> type[SCM]:
+        return cls.from_graph(
+            found.graph, name=name, variables=found.variables, transitions=found.transitions
+        )
+
+    @classmethod
+    def to_networkx(cls) -> nx.DiGraph:
+        """The graph with each variable's kind and support, and each edge's lag, as attributes."""
+        return to_networkx(cls.declaration)
+
+    @classmethod
+    def to_pgmpy(cls) -> Any:
+        """The graph as a pgmpy DAG whose latents are marked."""
+        return to_pgmpy(cls.declaration)
+
+    @classmethod
+    def to_dowhy(cls) -> Any:
+        """The graph as dowhy's identification takes it, latents marked as unobserved."""
+        return to_dowhy(cls.declaration)
+
+    @classmethod
     def plot(cls, *, ax: Axes | None = None) -> Axes:
         """Draw the causal graph; returns the matplotlib axes."""
-        from causalsys.scm.drawing import plot
-
         return plot(cls.graph, ax=ax)
+
+    @classmethod
+    def to_dot(cls) -> str:
+        """The graph as Graphviz text."""
+        return to_dot(cls.graph)

@@ -30,7 +30,7 @@ def constraint(support: Support) -> Any:
     return constraints.independent(inner, 1) if support.size else inner
 
 
-class MechanismLaw(TorchDistribution):  # type: ignore[misc]
+class MechanismLaw(TorchDistribution):
     """The conditional law of a variable, for `pyro.sample`.
 
     Args:
@@ -47,6 +47,7 @@ class MechanismLaw(TorchDistribution):  # type: ignore[misc]
         self.mechanism = mechanism
         self.parents = parents
         size = mechanism.support.size
+        self.has_rsample = mechanism.bijective
         super().__init__(
             torch.Size(batch_shape), torch.Size((size,) if size else ()), validate_args=False
         )
@@ -55,26 +56,22 @@ class MechanismLaw(TorchDistribution):  # type: ignore[misc]
     def support(self) -> Any:
         return constraint(self.mechanism.support)
 
-    @property
-    def has_rsample(self) -> bool:
-        return self.mechanism.bijective
-
     def log_prob(self, value: Tensor) -> Tensor:
         each = self.mechanism.log_prob(value, self.parents)
         return each.expand(torch.broadcast_shapes(self.batch_shape, each.shape))
 
-    def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+    def rsample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         shape = (*sample_shape, *self.batch_shape, *self.mechanism.noise_shape)
         noise = torch.randn(shape, dtype=torch.float64)
         if self.mechanism.noise == "gumbel":
             noise = -torch.log(torch.empty(shape, dtype=torch.float64).exponential_())
         return self.mechanism.push(noise, self.parents)
 
-    def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         with torch.no_grad():
             return self.rsample(sample_shape)
 
     def expand(
-        self, batch_shape: torch.Size | tuple[int, ...], _instance: Any = None
+        self, batch_shape: torch.Size | list[int] | tuple[int, ...], _instance: Any = None
     ) -> MechanismLaw:
         return MechanismLaw(self.mechanism, self.parents, batch_shape=tuple(batch_shape))

@@ -7,7 +7,7 @@ step, history and end; only the evaluation of the losses is shared.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ _HALVINGS = 25
 
 
 def minimise(
-    losses: Losses,
+    losses: Losses | Sequence[Losses],
     start: Tensor,
     *,
     steps: int = 200,
@@ -31,13 +31,14 @@ def minimise(
 
     Args:
         losses: Maps points `[member, parameter]` to losses `[member]`; member i's loss depends
-            on point i alone.
+            on point i alone. Several are added up, and only one at a time is in memory.
         start: Where to start, `[member, parameter]`.
         steps: The most steps.
         tolerance: A member is done when no element of its gradient is larger.
         memory: How many pairs of steps and gradient changes are kept.
         metric: An approximate inverse Hessian, applied to `[member, parameter]`.
     """
+    losses = [losses] if callable(losses) else list(losses)
     point = start.detach().clone()
     loss, slope = _evaluate(losses, point)
     pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=memory)
@@ -72,12 +73,15 @@ def minimise(
     return point
 
 
-def _evaluate(losses: Losses, point: Tensor) -> tuple[Tensor, Tensor]:
+def _evaluate(losses: Sequence[Losses], point: Tensor) -> tuple[Tensor, Tensor]:
     point = point.detach().requires_grad_(True)
-    with torch.enable_grad():
-        loss = losses(point)
-        (slope,) = torch.autograd.grad(loss.sum(), point)
-    return loss.detach(), slope
+    total, slope = torch.zeros_like(point[:, 0]), torch.zeros_like(point)
+    for each in losses:
+        with torch.enable_grad():
+            loss = each(point)
+            (part,) = torch.autograd.grad(loss.sum(), point)
+        total, slope = total + loss.detach(), slope + part
+    return total, slope
 
 
 def _two_loops(
@@ -99,7 +103,12 @@ def _two_loops(
 
 
 def _search(
-    losses: Losses, point: Tensor, loss: Tensor, direction: Tensor, downhill: Tensor, done: Tensor
+    losses: Sequence[Losses],
+    point: Tensor,
+    loss: Tensor,
+    direction: Tensor,
+    downhill: Tensor,
+    done: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The first of the steps 1, 1/2, 1/4, ... that descends enough, for each member."""
     stride = torch.where(done, torch.zeros_like(loss), torch.ones_like(loss))

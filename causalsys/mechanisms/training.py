@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,6 +9,8 @@ import torch
 from torch import Tensor
 
 from causalsys.errors import FitError
+from causalsys.mechanisms.packing import pack, unpack
+from causalsys.mechanisms.quasi_newton import Losses, minimise
 
 if TYPE_CHECKING:
     from causalsys.mechanisms.base import Mechanism, Sample
@@ -24,10 +25,10 @@ class Training:
     Attributes:
         seed: Seeds the initial guess, the batches and the held-out rows.
         steps: The most optimiser steps.
-        batch: Rows of a step.
-        rate: The largest learning rate.
-        held_out: The share of rows on which early stopping looks.
-        patience: Looks without improvement after which training stops.
+        batch: Rows of a step of stochastic training, which districts with latents need.
+        rate: Its largest learning rate.
+        held_out: The share of rows on which its early stopping looks.
+        patience: Looks without improvement after which it stops.
         device: Where it runs.
     """
 
@@ -44,78 +45,114 @@ class Training:
         return torch.Generator().manual_seed(self.seed)
 
 
-_LOOK_EVERY = 50
 _LEAST_ROWS = 10
+_COARSE_ROWS = 1500
+_COARSE_STEPS = 200
+_FINE_STEPS = 60
+_GROWTH = 4
+_MEMORY = 30
+_CHUNK = 8192
+"""Rows of one pass, so that memory does not grow with the data."""
+_WEIGHT_VARIANCE = 4.0
+"""Of the prior of a network's weight, times the number of its inputs."""
+_TOLERANCE = 1e-6
+_DIGITS = 1e4
 
 
 def by_gradient(mechanism: M, sample: Sample, *, training: Training) -> M:
-    """Fit by Adam with a one-cycle rate, keeping each member's best state on held-out rows.
+    """Fit by L-BFGS with a normal prior on the weights, first on a part of the rows.
+
+    The networks here are small, so that curvature is cheap to learn and pays: beside Adam on
+    batches with early stopping, L-BFGS on all rows takes a fifth of the time to a smaller error.
+    The prior (variance 4 / inputs for a weight, tensors `[member, input, output]`) does what
+    held-out rows would, and leaves them to be learned from.
 
     Returns:
         The fitted mechanism, its parameters in float64.
 
     Raises:
-        FitError: There are fewer than ten rows.
+        FitError: There are fewer than ten rows, or the likelihood is nowhere finite.
     """
+    family = type(mechanism.spec).__name__
     if sample.rows < _LEAST_ROWS:
         raise FitError(
-            type(mechanism.spec).__name__,
+            family,
             found=f"{sample.rows} rows to train on",
             mend=f"Give at least {_LEAST_ROWS}, or a family with a closed form: cs.Linear().",
         )
     generator = training.generator()
     started = mechanism.start(sample, generator=generator)
+    names = [
+        name
+        for name, tensor in started.state.items()
+        if not name.startswith(mechanism.constants) and tensor.numel()
+    ]
+    if not names:
+        return started.finish(sample)
+    data, kind = _narrow(sample)
+    narrow = started.with_state({name: tensor.to(kind) for name, tensor in started.state.items()})
     order = torch.randperm(sample.rows, generator=generator)
-    held = max(int(training.held_out * sample.rows), 1)
-    check, learn = _narrow(sample.take(order[:held])), _narrow(sample.take(order[held:]))
-    state = {name: tensor.float() for name, tensor in started.state.items()}
-    trained = {
-        name: tensor.clone().requires_grad_(True)
-        for name, tensor in state.items()
-        if not name.startswith(mechanism.constants)
-    }
-    state |= trained
-    best = {name: tensor.detach().clone() for name, tensor in trained.items()}
-    best_score = torch.full((sample.members,), -math.inf)
-    optimiser = torch.optim.Adam(list(trained.values()), lr=training.rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=training.rate, total_steps=training.steps, pct_start=0.1
+    points, left = pack(narrow.state, names), training.steps
+    for rows, steps in _stages(sample.rows):
+        losses = _losses(narrow, data.take(order[:rows]), names)
+        points = minimise(
+            losses, points, steps=min(steps, left), tolerance=_TOLERANCE, memory=_MEMORY
+        )
+        left -= min(steps, left)
+    if not bool(torch.isfinite(points).all()):
+        raise FitError(
+            family,
+            found="a likelihood that is not finite",
+            mend="Look for values far out of scale, or use another mechanism.",
+        )
+    found = unpack(points, narrow.state, names)
+    kept = {name: found[name].double().clone() for name in names}
+    return started.with_state({**started.state, **kept}).finish(sample)
+
+
+def _stages(rows: int) -> list[tuple[int, int]]:
+    """How many rows, and the most steps on them: many on few, then few on all."""
+    sizes = [rows]
+    while sizes[0] > 2 * _COARSE_ROWS:
+        sizes.insert(0, max(sizes[0] // _GROWTH, _COARSE_ROWS))
+    return [(size, _FINE_STEPS if index else _COARSE_STEPS) for index, size in enumerate(sizes)]
+
+
+def _losses(mechanism: Mechanism, sample: Sample, names: list[str]) -> list[Losses]:
+    """The negative log posterior per row, as a sum over chunks of rows."""
+    total = sample.weight.sum(-1)
+
+    def of(chunk: Sample) -> Losses:
+        def losses(point: Tensor) -> Tensor:
+            tried = mechanism.with_state(unpack(point, mechanism.state, names))
+            log_prob = tried.log_prob(chunk.value, chunk.parents)
+            return -(chunk.weight * log_prob).sum(-1) / total
+
+        return losses
+
+    def prior(point: Tensor) -> Tensor:
+        state = unpack(point, mechanism.state, names)
+        weights = [state[name] for name in names if state[name].dim() == 3]
+        square = [weight.shape[1] * weight.square().sum((1, 2)) for weight in weights]
+        return sum(square, torch.zeros_like(total)) / (2 * _WEIGHT_VARIANCE * total)
+
+    rows = torch.arange(sample.rows)
+    return [*(of(sample.take(part)) for part in rows.split(_CHUNK)), prior]
+
+
+def _narrow(sample: Sample) -> tuple[Sample, torch.dtype]:
+    """Single precision, twice as fast, unless a column's differences would be lost in it."""
+    columns = [sample.value, *sample.parents.values()]
+    numbers = [column for column in columns if column.is_floating_point()]
+    fine = all(
+        float(column.abs().amax()) <= _DIGITS * float(column.std(unbiased=False))
+        or not float(column.std(unbiased=False))
+        for column in numbers
     )
-    since = 0
-    for step in range(training.steps):
-        rows = torch.randint(learn.rows, (min(training.batch, learn.rows),), generator=generator)
-        optimiser.zero_grad()
-        loss = -_score(started.with_state(state), learn.take(rows)).sum()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained.values(), 10.0 * sample.members)
-        optimiser.step()
-        schedule.step()
-        if (step + 1) % _LOOK_EVERY and step + 1 < training.steps:
-            continue
-        with torch.no_grad():
-            score = _score(started.with_state(state), check)
-        better = score > best_score + 1e-5
-        best_score = torch.where(better, score, best_score)
-        for name, tensor in trained.items():
-            best[name][better] = tensor.detach()[better]
-        since = 0 if bool(better.any()) else since + 1
-        if since >= training.patience:
-            break
-    kept = {**started.state, **{name: tensor.double() for name, tensor in best.items()}}
-    return started.with_state(kept).finish(sample)
+    kind = torch.float32 if fine else torch.float64
 
+    def cast(column: Tensor) -> Tensor:
+        return column.to(kind) if column.is_floating_point() else column
 
-def _score(mechanism: Mechanism, sample: Sample) -> Tensor:
-    """The weighted mean log likelihood of each member, `[member]`."""
-    weight = sample.weight
-    log_prob = mechanism.log_prob(sample.value, sample.parents)
-    return (weight * log_prob).sum(-1) / weight.sum(-1)
-
-
-def _narrow(sample: Sample) -> Sample:
-    """Single precision: training is twice as fast in it, and its noise is larger anyway."""
-    return type(sample)(
-        sample.value.float() if sample.value.is_floating_point() else sample.value,
-        {k: v.float() if v.is_floating_point() else v for k, v in sample.parents.items()},
-        sample.weight.float(),
-    )
+    parents = {key: cast(parent) for key, parent in sample.parents.items()}
+    return type(sample)(cast(sample.value), parents, sample.weight.to(kind)), kind

@@ -33,14 +33,16 @@ def counterfactual(
     evidence: object,
     *,
     do: Do | Sequence[Do],
+    redraw: Sequence[str] = (),
     samples: int | None = None,
     seed: int = 0,
 ) -> Answer:
     """What these rows would have been; see `FittedSCM.counterfactual`."""
     table = read(fitted.schema, evidence, purpose="evidence")
-    count = _checked_count(samples, "samples") if samples else _samples(fitted, table)
-    found = abduct(fitted, table, samples=count, seed=seed)
-    plan = _plan(fitted, found)
+    luck = frozenset(_learned(fitted, name) for name in redraw)
+    count = samples and _checked_count(samples, "samples")
+    found = abduct(fitted, table, samples=count or _samples(fitted, table, luck), seed=seed)
+    plan = _plan(fitted, found, redraw=luck)
     dos = [do] if isinstance(do, Mapping) else list(do)
     if not dos:
         raise InterventionError("do", found="no worlds", mend="Give at least one mapping.")
@@ -152,11 +154,23 @@ def _conditional(
     )
 
 
-def _plan(fitted: Fitted, found: Abducted) -> Unfolding:
+def _plan(fitted: Fitted, found: Abducted, *, redraw: frozenset[str] = frozenset()) -> Unfolding:
+    """How to roll rows forward: under their own noise, or new noise for `redraw`."""
+
+    def noise_of(node: Node, at: Rows) -> Tensor:
+        if node.name not in redraw:
+            return found.noise_of(node, at)
+        rows = found.table.layout.position[at]
+        start = at.start if isinstance(at, slice) else int(at[0])
+        seed = zlib.crc32(f"{found.seed}/{node.name}/{start}/anew".encode())
+        return found.mechanisms[node.name].draw_noise(
+            (found.samples, len(rows)), generator=torch.Generator().manual_seed(seed)
+        )
+
     return Unfolding(
         fitted.schema,
         found.mechanisms,
-        found.noise_of,
+        noise_of,
         found.table.values,
         found.table.layout,
         found.samples,
@@ -185,13 +199,19 @@ def _world(do: Do, fitted: Fitted, plan: Unfolding) -> World:
     return world
 
 
-def _samples(fitted: Fitted, table: Table) -> int:
+def _learned(fitted: Fitted, name: str) -> str:
+    fitted.mechanism(name)
+    return name
+
+
+def _samples(fitted: Fitted, table: Table, redraw: frozenset[str] = frozenset()) -> int:
     """How many draws an answer deserves: more, where something beyond parameters is drawn."""
     nodes = fitted.declaration.nodes.values()
     drawn = any(
         node.learned and (node.name not in table.values or node.name in table.missing)
         for node in nodes
     )
+    drawn = drawn or bool(redraw)
     drawn = drawn or any(not mechanism.bijective for mechanism in fitted.mechanisms.values())
     return max(_DRAWS, fitted.members) if drawn else fitted.members
 
