@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,8 +24,10 @@ from causalsys.fit.save import load as read_model
 from causalsys.fit.save import save
 from causalsys.query import ask
 from causalsys.query.answer import Answer
+from causalsys.query.exact import exact
 from causalsys.query.intervention import Do
 from causalsys.scm.declare import Declared
+from causalsys.scm.supports import Level
 
 
 class FittedSCM(Fitted):
@@ -87,6 +90,28 @@ class FittedSCM(Fitted):
             seed: Fixes the draws.
         """
         return ask.sample(self, rows, do=do, given=given, steps=steps, samples=samples, seed=seed)
+
+    def exact(
+        self,
+        name: str,
+        *,
+        do: Mapping[str, Level] | None = None,
+        given: Mapping[str, Level] | None = None,
+    ) -> pd.DataFrame:
+        """The exact distribution of a category whose causes are categories too.
+
+        Args:
+            name: The variable; it may be a latent.
+            do: Levels that are set.
+            given: Levels that are known, in the world in which `do` is done.
+
+        Returns:
+            A row per level: its probability, and the ends of the 90 % interval over members.
+
+        Raises:
+            QueryError: Something the question depends on is no category.
+        """
+        return exact(self, name, do=do or {}, given=given or {})
 
     def log_prob(self, data: object) -> NDArray[np.float64]:
         """The log likelihood of each row in nats, `[row]`, latents integrated out."""

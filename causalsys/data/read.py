@@ -12,13 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from causalsys.data.cells import column
 from causalsys.data.derived import derive
-from causalsys.data.schema import Schema, columns_of
+from causalsys.data.schema import Schema, columns_of, no_column
 from causalsys.data.table import Layout, Table
 from causalsys.data.traces import Traces
-from causalsys.errors import DataError, EvidenceError, MissingColumnError, OutsideSupportError
-from causalsys.scm.declaration import Node
-from causalsys.scm.supports import Boolean, Categorical, Support
+from causalsys.errors import DataError, EvidenceError, UnknownNameError
 
 Data = pd.DataFrame | Traces | Mapping[str, object] | str | Path
 Missing = Literal["latent", "error"]
@@ -112,8 +111,8 @@ def read(
         if absent and (optional or (purpose == "evidence" and len(absent) == len(names))):
             continue
         if absent:
-            raise _no_column(node, absent[0], frame)
-        value, gone = _column(frame[names], node, schema.supports[node.name])
+            raise no_column(node.name, absent[0], frame.columns)
+        value, gone = column(frame[names], node, schema.supports[node.name])
         values[node.name] = value
         if bool(gone.any()):
             if missing == "error":
@@ -135,114 +134,12 @@ def read(
     return derive(table)
 
 
-def _column(cells: pd.DataFrame, node: Node, support: Support) -> tuple[Tensor, Tensor]:
-    """One variable's values `[1, row]` and where they are missing, `[row]`."""
-    gone = cells.isna().to_numpy()
-    if isinstance(support, Categorical):
-        raw = _codes(cells, gone, node, support)
-    else:
-        raw = _numbers(cells, node)
-    infinite = np.isinf(raw) & ~gone
-    if infinite.any():
-        raise DataError(
-            node.name,
-            found=f"an infinite value in row {_row(cells, infinite)}",
-            mend="Drop the row, or replace the value by a missing one.",
-        )
-    filled = np.where(gone, _placeholder(raw, gone), raw)
-    outside = support.outside(filled) & ~gone
-    if outside.any():
-        shown = cells.to_numpy()[outside][0]
-        raise OutsideSupportError(
-            node.name,
-            found=f"{shown!r} in row {_row(cells, outside)}, outside {support}",
-            mend="Mend the value, or declare another support.",
-        )
-    tensor = torch.from_numpy(np.ascontiguousarray(filled))
-    if isinstance(support, Categorical):
-        tensor = tensor.long()
-    if support.size is None:
-        return tensor[:, 0].contiguous().unsqueeze(0), torch.from_numpy(gone[:, 0].copy())
-    return tensor.unsqueeze(0), torch.from_numpy(gone.any(axis=1))
-
-
-def _numbers(cells: pd.DataFrame, node: Node) -> NDArray[np.float64]:
-    try:
-        return cells.to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError):
-        for column in cells:
-            for row, value in cells[column].items():
-                if not isinstance(value, int | float | np.number) and not pd.isna(value):
-                    raise DataError(
-                        node.name,
-                        found=f"{value!r} in row {row!r}, which is not a number",
-                        mend=f"Convert the column to numbers; {node.name} is {node.support}.",
-                    ) from None
-        raise DataError(
-            node.name, found="a column that is not numeric", mend="Convert it to numbers."
-        ) from None
-
-
-def _codes(
-    cells: pd.DataFrame, gone: NDArray[np.bool_], node: Node, support: Categorical
-) -> NDArray[np.float64]:
-    levels = support.levels or ()
-    index: dict[object, int] = {level: code for code, level in enumerate(levels)}
-    if isinstance(support, Boolean):
-        index |= {"False": 0, "True": 1, "false": 0, "true": 1}
-    index |= {str(level): code for code, level in enumerate(levels)}
-    found = np.full(cells.shape, np.nan)
-    for position, column in enumerate(cells):
-        codes, unique = pd.factorize(cells[column])
-        table = np.array([index.get(_plain(value), -1) for value in unique], dtype=np.float64)
-        known = codes >= 0
-        found[known, position] = table[codes[known]]
-    unknown = (found == -1) & ~gone
-    if unknown.any():
-        value = cells.to_numpy()[unknown][0]
-        raise OutsideSupportError(
-            node.name,
-            found=f"the level {value!r} in row {_row(cells, unknown)}",
-            mend=f"Known levels: {', '.join(map(str, levels[:12]))}.",
-        )
-    return found
-
-
-def _plain(value: object) -> object:
-    """A level as Python's own type, whole floats as integers."""
-    plain = value.item() if isinstance(value, np.generic) else value
-    return int(plain) if isinstance(plain, float) and plain.is_integer() else plain
-
-
-def _placeholder(raw: NDArray[np.float64], gone: NDArray[np.bool_]) -> float:
-    """A value inside the support to stand where one is missing: one that occurs."""
-    known = raw[~gone]
-    return float(known.flat[0]) if known.size else 0.0
-
-
-def _row(cells: pd.DataFrame, where: NDArray[np.bool_]) -> str:
-    return repr(cells.index[int(np.argmax(where.any(axis=1)))])
-
-
-def _no_column(node: Node, column: str, frame: pd.DataFrame) -> MissingColumnError:
-    import difflib
-
-    names = [str(name) for name in frame.columns]
-    close = difflib.get_close_matches(column, names, n=1)
-    hint = (
-        f"Did you mean {close[0]!r}? Rename it." if close else f"Columns: {', '.join(names[:12])}."
-    )
-    return MissingColumnError(node.name, found=f"no column {column!r} in the data", mend=hint)
-
-
 def _weights(weight: str | NDArray[np.float64] | None, frame: pd.DataFrame) -> Tensor:
     if weight is None:
         return torch.ones(len(frame), dtype=torch.float64)
     if isinstance(weight, str):
         if weight not in frame.columns:
-            raise MissingColumnError(
-                weight, found="no such column of weights", mend="Name a column of the data."
-            )
+            raise no_column(weight, weight, frame.columns)
         weight = frame[weight].to_numpy()
     try:
         given = np.asarray(weight, dtype=np.float64)

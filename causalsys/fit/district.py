@@ -7,14 +7,16 @@ from torch import Tensor
 
 from causalsys.data.table import Table
 from causalsys.errors import FitError
+from causalsys.fit.classes import is_categorical, maximise_classes
 from causalsys.fit.diagnostics import DistrictReport, VariableReport
 from causalsys.fit.factors import Factors, is_gaussian
-from causalsys.fit.gaussian import maximise
+from causalsys.fit.gaussian import Maximum, maximise
 from causalsys.fit.guide import Guide
 from causalsys.fit.independence import independent_of
 from causalsys.fit.joint import Scope
 from causalsys.fit.parts import Parts
 from causalsys.fit.plan import Block
+from causalsys.fit.posterior import summed_out
 from causalsys.fit.program import noise_size
 from causalsys.fit.variational import District, train
 from causalsys.fit.warm import linearised, warm_start
@@ -49,7 +51,13 @@ def fit_district(block: Block, table: Table, *, weight: Tensor, training: Traini
         {n.name: _started(n, scope, weight, generator) for n in scope.nodes if n.learned}
     )
     if is_gaussian(scope):
-        return _exact(block, scope, weight, generator)
+        best = maximise(scope, weight=weight, generator=generator)
+        fitted = scope.with_mechanisms(best.mechanisms)
+        return _exact(block, fitted, best, Factors.of(fitted).log_likelihood(), weight)
+    if is_categorical(scope):
+        best = maximise_classes(scope, weight=weight, generator=generator)
+        fitted = scope.with_mechanisms(best.mechanisms)
+        return _exact(block, fitted, best, summed_out(fitted, {}), weight)
     guide = _guide_of(block, scope, table)
     if guide is not None:
         inputs = {key: scope.known[key] for key in guide.inputs}
@@ -76,16 +84,13 @@ def fit_district(block: Block, table: Table, *, weight: Tensor, training: Traini
     return Parts(dict(trained.scope.mechanisms), guides, _reports(block, trained.scope), (report,))
 
 
-def _exact(block: Block, scope: Scope, weight: Tensor, generator: torch.Generator) -> Parts:
-    """The parts of a linear district, whose likelihood is known exactly."""
-    best = maximise(scope, weight=weight, generator=generator)
-    fitted = scope.with_mechanisms(best.mechanisms)
-    likelihood = Factors.of(fitted).log_likelihood()[0]
+def _exact(block: Block, fitted: Scope, best: Maximum, likelihood: Tensor, weight: Tensor) -> Parts:
+    """The parts of a district whose likelihood, `[member, row]`, is known exactly."""
     report = DistrictReport(
         block.latents,
         block.variables,
         method="exact",
-        log_likelihood=float((weight[0] * likelihood).sum() / weight[0].sum()),
+        log_likelihood=float((weight[0] * likelihood[0]).sum() / weight[0].sum()),
         restarts=best.attempts,
         agreeing=best.agreeing,
         converged=True,

@@ -13,7 +13,7 @@ from causalsys.errors import FitError
 from causalsys.mechanisms.base import Mechanism, Sample
 from causalsys.mechanisms.build import build
 from causalsys.mechanisms.marginal import marginal_spec
-from causalsys.mechanisms.rule import rule_spec
+from causalsys.mechanisms.rule import fits_a_table, rule_spec
 from causalsys.mechanisms.training import Training
 from causalsys.scm import specs
 from causalsys.scm.supports import Categorical, Count, Support
@@ -111,6 +111,8 @@ def candidates(
         return [marginal_spec(support)]
     enough = sample.rows >= _FEW
     if isinstance(support, Categorical):
+        if fits_a_table(parents):
+            return [specs.GumbelMax(), specs.ProbabilityTable()]
         return [specs.GumbelMax(), *([specs.GumbelMax(hidden=(32, 32))] if enough else [])]
     link = specs.natural_link(support)
     found: list[specs.MechanismSpec] = [specs.Linear(link=link)]

@@ -17,6 +17,7 @@ from causalsys.mechanisms.neural import NeuralMechanism
 from causalsys.mechanisms.prior import PriorMechanism
 from causalsys.mechanisms.rule import rule_spec
 from causalsys.mechanisms.spline import SplineMechanism
+from causalsys.mechanisms.table import TableMechanism
 from causalsys.mechanisms.trees import TreesMechanism
 from causalsys.mechanisms.triangular import triangular
 from causalsys.scm import specs
@@ -87,6 +88,13 @@ def _(spec: specs.Multiplicative, support: Support, *, parents: Mapping[str, Sup
 @family_of.register
 def _(spec: specs.GumbelMax, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
     return GumbelMaxMechanism(spec, support, parents)
+
+
+@family_of.register
+def _(
+    spec: specs.ProbabilityTable, support: Support, *, parents: Mapping[str, Support]
+) -> Mechanism:
+    return TableMechanism(spec, support, parents)
 
 
 @family_of.register

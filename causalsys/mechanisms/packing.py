@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from math import prod
 
 import torch
 from torch import Tensor
 
-from causalsys.mechanisms.base import State
 
-
-def pack(state: State, names: Sequence[str]) -> Tensor:
+def pack(state: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:
     """The tensors `names`, each `[member, ...]`, as `[member, parameter]`."""
     return torch.cat([state[name].flatten(1) for name in names], dim=-1)
 
 
-def unpack(points: Tensor, state: State, names: Sequence[str]) -> dict[str, Tensor]:
+def unpack(points: Tensor, state: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
     """The inverse: `state` with the tensors `names` taken from `points`, `[member, parameter]`.
 
     There may be more or fewer points than `state` has members.

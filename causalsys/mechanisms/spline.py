@@ -1,8 +1,8 @@
 """A conditional monotone spline flow of one normal noise: bijective, heteroscedastic, skewed.
 
 `noise = spline((link(value) - location(parents)) / scale(parents); parents)`, the spline
-rational-quadratic (Durkan, Bekasov, Murray and Papamakarios, NeurIPS 2019), all of location, scale and
-knots by one network.
+rational-quadratic (Durkan, Bekasov, Murray and Papamakarios, NeurIPS 2019), all of location, scale
+and knots by one network.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import numpy as np
 
 from causalsys.errors import CycleError, DeclarationError, SupportError, UnknownNameError
 from causalsys.scm.declaration import Declaration, Node, ParentRef
-from causalsys.scm.specs import Marginal, StandardNormal
+from causalsys.scm.specs import Marginal, ProbabilityTable, StandardNormal
 from causalsys.scm.supports import Categorical
 from causalsys.scm.variables import (
     Equation,
@@ -213,6 +213,14 @@ def _check_place(node: Node, declaration: Declaration) -> None:
         )
     for parent in node.parents:
         cause = declaration.nodes[parent.name]
+        if isinstance(node.mechanism, ProbabilityTable) and not isinstance(
+            cause.support, Categorical
+        ):
+            raise DeclarationError(
+                node.name,
+                found=f"a ProbabilityTable over {parent.name}, which is {cause.support}",
+                mend="Use cs.GumbelMax(), whose parents may be of any support.",
+            )
         if node.per == "trace" and cause.per == "step":
             raise DeclarationError(
                 node.name,

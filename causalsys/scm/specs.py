@@ -146,6 +146,13 @@ class GumbelMax(MechanismSpec):
 
 
 @dataclass(frozen=True)
+class ProbabilityTable(MechanismSpec):
+    """A level's frequencies for each combination of parents, which must be categories too."""
+
+    produces = (Categorical, Boolean)
+
+
+@dataclass(frozen=True)
 class Marginal(MechanismSpec):
     """The distribution of a variable without parents, as the data show it."""
 

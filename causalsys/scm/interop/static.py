@@ -14,10 +14,10 @@ def refuse_lags(declaration: Declaration, library: str) -> None:
     """
     for edge in declaration.graph.edges:
         if edge.lag:
-            later = "the next step" if edge.lag == 1 else f"{edge.lag} steps later"
+            later = "in the next step" if edge.lag == 1 else f"{edge.lag} steps later"
             raise DeclarationError(
                 declaration.name,
-                found=f"{edge.cause} acts on {edge.effect} in {later}, and {library} has no steps",
+                found=f"{edge.cause} acts on {edge.effect} {later}, and {library} has no steps",
                 mend=f"Unroll it: {declaration.name}.graph.unrolled(3) is the networkx graph of "
                 "(variable, step) over three steps.",
             )

@@ -1,0 +1,114 @@
+"""A variable's cells in a frame, as a tensor of values in its support."""
+
+from __future__ import annotations
+
+import numbers
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from causalsys.data.levels import coder
+from causalsys.errors import DataError, OutsideSupportError
+from causalsys.scm.declaration import Node
+from causalsys.scm.supports import Categorical, Support
+
+
+def column(cells: pd.DataFrame, node: Node, support: Support) -> tuple[Tensor, Tensor]:
+    """One variable's values `[1, row]` and where they are missing, `[row]`.
+
+    Args:
+        cells: Its column, or the columns of its components.
+        node: The variable.
+        support: Its support, with its levels known.
+
+    Raises:
+        DataError: A cell is no number, or infinite.
+        OutsideSupportError: A value is not in the support.
+    """
+    gone = cells.isna().to_numpy()
+    if isinstance(support, Categorical):
+        raw = _codes(cells, gone, node, support)
+    else:
+        raw = np.stack([_numbers(cells[name], node) for name in cells], axis=1)
+    infinite = np.isinf(raw) & ~gone
+    if infinite.any():
+        raise DataError(
+            node.name,
+            found=f"an infinite value in row {_row(cells, infinite)}",
+            mend="Drop the row, or replace the value by a missing one.",
+        )
+    filled = np.where(gone, _placeholder(raw, gone), raw)
+    outside = support.outside(filled) & ~gone
+    if outside.any():
+        raise OutsideSupportError(
+            node.name,
+            found=f"{filled[outside][0]:g} in row {_row(cells, outside)}, outside {support}",
+            mend="Mend the value, or declare another support.",
+        )
+    tensor = torch.from_numpy(np.ascontiguousarray(filled))
+    if isinstance(support, Categorical):
+        tensor = tensor.long()
+    if support.size is None:
+        return tensor[:, 0].contiguous().unsqueeze(0), torch.from_numpy(gone[:, 0].copy())
+    return tensor.unsqueeze(0), torch.from_numpy(gone.any(axis=1))
+
+
+def _numbers(cells: pd.Series, node: Node) -> NDArray[np.float64]:
+    """Numbers, NaN where they are missing. Text and dates are not read as numbers."""
+    kind = cells.dtype
+    numeric = pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_complex_dtype(kind)
+    if not numeric:
+        gone = cells.isna()
+        for row, value in cells[~gone].items():
+            if not isinstance(value, numbers.Real | Decimal | np.bool_):
+                raise DataError(
+                    node.name,
+                    found=f"{_shown(value)} in row {row!r}, which is not a number",
+                    mend=f"Convert the column to numbers; {node.name} is {node.support}.",
+                )
+        if bool(gone.all()):
+            return np.full(len(cells), np.nan)
+    return cells.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _codes(
+    cells: pd.DataFrame, gone: NDArray[np.bool_], node: Node, support: Categorical
+) -> NDArray[np.float64]:
+    code = coder(support)
+    found = np.full(cells.shape, np.nan)
+    for position, name in enumerate(cells):
+        try:
+            places, unique = pd.factorize(cells[name])
+        except TypeError:  # an unhashable cell
+            places, unique = np.arange(len(cells)), cells[name].to_numpy()
+        table = np.array([code(value) for value in unique], dtype=np.float64)
+        known = ~gone[:, position]
+        found[known, position] = table[places[known]]
+    unknown = (found == -1) & ~gone
+    if unknown.any():
+        value = _shown(cells.to_numpy(dtype=object)[unknown][0])
+        raise OutsideSupportError(
+            node.name,
+            found=f"the level {value} in row {_row(cells, unknown)}",
+            mend=f"Known levels: {', '.join(map(str, (support.levels or ())[:12]))}.",
+        )
+    return found
+
+
+def _placeholder(raw: NDArray[np.float64], gone: NDArray[np.bool_]) -> float:
+    """A value inside the support to stand where one is missing: one that occurs."""
+    known = raw[~gone]
+    return float(known.flat[0]) if known.size else 0.0
+
+
+def _row(cells: pd.DataFrame, where: NDArray[np.bool_]) -> str:
+    return repr(cells.index[int(np.argmax(where.any(axis=1)))])
+
+
+def _shown(value: object) -> str:
+    text = repr(value.item() if isinstance(value, np.generic) else value)
+    return text if len(text) < 60 else f"{text[:57]}..."
