@@ -32,7 +32,7 @@ def to_svg(graph: Graph) -> str:
     """
     layout = lay_out(graph)
     entries = _legend(graph)
-    width = max(layout.width, *(2 * MARGIN + _entry_width(words) for _, words in entries))
+    width = max([layout.width, *(2 * MARGIN + _entry_width(words) for _, words in entries)])
     legend, height = _legend_rows(entries, width=width, top=layout.height)
     width, height = round(width, 1), round(height, 1)
     body = [
