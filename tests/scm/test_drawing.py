@@ -281,6 +281,14 @@ def _unquoted(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", text[1:-1])
 
 
+def test_dot_labels_show_what_graphviz_would_interpret() -> None:
+    names = ["&amp;", "\\N", 'say "hi"']
+    graph = Graph("M", dict.fromkeys(names, "observed"), dict.fromkeys(names, "step"), ())
+    dot = to_dot(graph)
+    for label in ("&amp;amp;", r"\\N", r"say \"hi\""):
+        assert f'[label="{label}"' in dot
+
+
 def test_dot_tells_kinds_apart() -> None:
     lines = to_dot(Everything.graph).splitlines()
     about = {line.split('"')[1]: line for line in lines if "label=" in line and "->" not in line}

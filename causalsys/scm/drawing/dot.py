@@ -51,7 +51,8 @@ def to_dot(graph: Graph) -> str:
 def _attributes(graph: Graph, name: str) -> str:
     look = LOOKS[graph.kinds[name]]
     second = looks.note(graph, name)
-    label = _quoted(name)[:-1] + (f"\\n{second}" if second else "") + '"'
+    text = _quoted(name.replace("&", "&amp;"))  # in labels, Graphviz reads HTML's entities
+    label = text[:-1] + (f"\\n{second}" if second else "") + '"'
     style = "filled,dashed" if look.dashed else "filled"
     return (
         f'label={label}, {_SHAPES[look.shape]}, style="{style}", '
