@@ -115,5 +115,12 @@ class SavedModelError(CausalSysError):
     """A saved model is cut short, altered, too new, or belongs to another model."""
 
 
+def brief(error: BaseException) -> str:
+    """What another exception says, in one line that fits into a message."""
+    lines = str(error).strip().splitlines()
+    text = lines[0] if lines else type(error).__name__
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
 def _rebuild(kind: type[CausalSysError], variable: str, found: str, mend: str) -> CausalSysError:
     return kind(variable, found=found, mend=mend)

@@ -81,12 +81,13 @@ def _codes(
     code = coder(support)
     found = np.full(cells.shape, np.nan)
     for position, name in enumerate(cells):
+        known = ~gone[:, position]
         try:
             places, unique = pd.factorize(cells[name])
         except TypeError:  # an unhashable cell
-            places, unique = np.arange(len(cells)), cells[name].to_numpy()
+            found[known, position] = [code(value) for value in cells[name][known]]
+            continue
         table = np.array([code(value) for value in unique], dtype=np.float64)
-        known = ~gone[:, position]
         found[known, position] = table[places[known]]
     unknown = (found == -1) & ~gone
     if unknown.any():

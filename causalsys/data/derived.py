@@ -13,37 +13,47 @@ import torch
 from torch import Tensor
 
 from causalsys.data.table import Table
-from causalsys.errors import EvidenceError
-from causalsys.scm.declaration import Node
-from causalsys.scm.evaluate import call
+from causalsys.errors import CausalSysError, DataError, OutsideSupportError
+from causalsys.scm.declaration import Node, ParentRef
+from causalsys.scm.evaluate import call, first_outside
 from causalsys.scm.supports import Categorical
 
 _TOLERANCE = 1e-3
 """Of the column's standard deviation: room for logs that were rounded."""
 
 
-def derive(table: Table) -> Table:
+def derive(table: Table, *, refusal: type[CausalSysError] = DataError) -> Table:
     """Add the values of equations and states wherever their parents are known.
 
+    Args:
+        table: The columns as given.
+        refusal: What to raise: `EvidenceError` where the table is evidence.
+
     Raises:
-        EvidenceError: A given column contradicts its equation, or would have to be inverted.
+        CausalSysError: A given column contradicts its equation, or would have to be inverted;
+            or an equation fails, or leaves its support.
     """
-    ready = [
-        node
-        for node in table.schema.declaration.nodes.values()
-        if node.function is not None and _computable(node, table)
-    ]
+    computed = [n for n in table.schema.declaration.nodes.values() if n.function is not None]
+    absent = {node.name: _absent(node, table) for node in computed}
+    ready = [node for node in computed if absent[node.name] is None]
+    for node in computed:
+        if node.name in table.values and (lacks := absent[node.name]) is not None:
+            raise refusal(
+                node.name,
+                found=f"given, while {lacks}, which it is computed from, is not",
+                mend=f"Give {lacks}, or drop {node.name}: an equation is not inverted.",
+            )
     if not ready:
         return table
-    derived = _Derivation(ready, table).run()
+    derived = _Derivation(ready, table, refusal).run()
     for node in ready:
         if node.name in table.values:
-            _agrees(node.name, table, derived)
+            _agrees(node.name, table, derived, refusal=refusal)
     return derived
 
 
-def _computable(node: Node, table: Table) -> bool:
-    """Whether every ancestor through functions ends in a column that the table has."""
+def _absent(node: Node, table: Table) -> str | None:
+    """An ancestor through functions that the table lacks; None when it has them all."""
     seen: set[str] = set()
     waiting = [node.name]
     while waiting:
@@ -55,15 +65,16 @@ def _computable(node: Node, table: Table) -> bool:
         if current.function is not None:
             waiting.extend(parent.name for parent in current.parents)
         elif name not in table.values:
-            return False
-    return True
+            return name
+    return None
 
 
 class _Derivation:
     """Computes equations and states step by step, all traces at once."""
 
-    def __init__(self, nodes: Sequence[Node], table: Table) -> None:
+    def __init__(self, nodes: Sequence[Node], table: Table, refusal: type[CausalSysError]) -> None:
         self.nodes, self.table, self.supports = nodes, table, table.schema.supports
+        self.refusal = refusal
         self.columns = dict(table.values)
         self.gaps = dict(table.missing)
         lead = max((len(value) for value in table.values.values()), default=1)
@@ -93,38 +104,56 @@ class _Derivation:
         return [rows[rows >= 0] for rows in self.table.layout.rows_at]
 
     def _compute(self, node: Node, rows: Tensor) -> None:
-        arguments = []
+        """Evaluate a function in those of the rows in which all that it needs is known."""
         unknown = torch.zeros(len(rows), dtype=torch.bool)
         for parent in node.parents:
-            at = (rows - parent.lag).clamp(min=0)
-            value = self.columns[parent.name][:, at]
-            before = self.table.layout.position[rows] < parent.lag
-            if parent.lag:
-                shape = (1, -1, *[1] * (value.dim() - 2))
-                value = torch.where(
-                    before.reshape(shape), torch.full_like(value, parent.initial), value
-                )
-            arguments.append(value)
             if parent.name in self.gaps:
+                at, before = self._before(parent, rows)
                 unknown |= self.gaps[parent.name][at] & ~before
-        assert node.function is not None
-        self.columns[node.name][:, rows] = call(
-            node.function,
-            arguments,
-            name=node.name,
-            support=self.supports[node.name],
-            supports=[self.supports[parent.name] for parent in node.parents],
-        )
         self.gaps[node.name][rows] = unknown
+        rows = rows[~unknown]
+        if not len(rows):
+            return
+        assert node.function is not None
+        support = self.supports[node.name]
+        value = call(
+            node.function,
+            [self._argument(parent, rows) for parent in node.parents],
+            name=node.name,
+            support=support,
+            supports=[self.supports[parent.name] for parent in node.parents],
+            refusal=self.refusal,
+        )
+        # What was imputed is drawn, and a rare draw must not end a fit.
+        wrong = None if self.table.imputed else first_outside(value, support)
+        if wrong is not None:
+            raise OutsideSupportError(
+                node.name,
+                found=f"{wrong:g} from its equation, outside {support}",
+                mend="Mend the equation or the data, or declare another support.",
+            )
+        self.columns[node.name][:, rows] = value
+
+    def _argument(self, parent: ParentRef, rows: Tensor) -> Tensor:
+        at, before = self._before(parent, rows)
+        value = self.columns[parent.name][:, at]
+        if not parent.lag:
+            return value
+        shape = (1, -1, *[1] * (value.dim() - 2))
+        return torch.where(before.reshape(shape), torch.full_like(value, parent.initial), value)
+
+    def _before(self, parent: ParentRef, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The rows in which a parent acts on these, and where that is before the trace."""
+        return (rows - parent.lag).clamp(min=0), self.table.layout.position[rows] < parent.lag
 
 
-def _agrees(name: str, table: Table, derived: Table) -> None:
+def _agrees(name: str, table: Table, derived: Table, *, refusal: type[CausalSysError]) -> None:
     given, wanted = table.values[name][0].double(), derived.values[name][0].double()
     nowhere = torch.zeros(table.rows, dtype=torch.bool)
     known = ~table.missing.get(name, nowhere)
     unknown = known & derived.missing.get(name, nowhere)
     if bool(unknown.any()):
-        raise EvidenceError(
+        raise refusal(
             name,
             found=f"given in row {table.index[int(unknown.nonzero()[0])]!r}, where one of its "
             "parents is missing",
@@ -137,7 +166,7 @@ def _agrees(name: str, table: Table, derived: Table) -> None:
     if not bool(wrong.any()):
         return
     row = int(wrong.nonzero()[0])
-    raise EvidenceError(
+    raise refusal(
         name,
         found=f"{given[row].tolist()} in row {table.index[row]!r}, but its equation gives "
         f"{wanted[row].tolist()} ({int(wrong.sum())} rows differ)",

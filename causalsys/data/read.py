@@ -17,7 +17,7 @@ from causalsys.data.derived import derive
 from causalsys.data.schema import Schema, columns_of, no_column
 from causalsys.data.table import Layout, Table
 from causalsys.data.traces import Traces
-from causalsys.errors import DataError, EvidenceError, UnknownNameError
+from causalsys.errors import DataError, EvidenceError, UnknownNameError, brief
 
 Data = pd.DataFrame | Traces | Mapping[str, object] | str | Path
 Missing = Literal["latent", "error"]
@@ -83,9 +83,13 @@ def read(
 
     Raises:
         DataError: See the subclasses for a missing column and for a value outside its support.
-        EvidenceError: A latent is given, or the evidence contradicts an equation.
+            A latent is given, or the data contradict an equation.
+        EvidenceError: The same of evidence.
+        UnknownNameError: Evidence in a mapping has a name that the model has not.
     """
-    what = "evidence" if purpose == "evidence" else "data"
+    what, refusal = ("evidence", EvidenceError) if purpose == "evidence" else ("data", DataError)
+    if purpose == "evidence" and isinstance(data, Mapping):
+        _known_names(schema, data)
     frame, layout = as_frame(data, what=what)
     if schema.declaration.temporal and layout is None:
         raise DataError(
@@ -94,35 +98,13 @@ def read(
             mend='Say which rows follow each other: cs.Traces(frame, trace="trace", step="step").',
         )
     for node in schema.declaration.nodes.values():
-        if node.kind == "latent" and any(column in frame.columns for column in columns_of(node)):
-            raise EvidenceError(
+        if node.kind == "latent" and any(name in frame.columns for name in columns_of(node)):
+            raise refusal(
                 node.name,
                 found=f"a column in the {what} for a latent",
                 mend="Declare it as cs.Observed(...), or drop the column.",
             )
-    values: dict[str, Tensor] = {}
-    gaps: dict[str, Tensor] = {}
-    for node in schema.declaration.nodes.values():
-        if node.kind == "latent":
-            continue
-        names = columns_of(node)
-        absent = [name for name in names if name not in frame.columns]
-        optional = node.kind in ("equation", "state") and len(absent) == len(names)
-        if absent and (optional or (purpose == "evidence" and len(absent) == len(names))):
-            continue
-        if absent:
-            raise no_column(node.name, absent[0], frame.columns)
-        value, gone = column(frame[names], node, schema.supports[node.name])
-        values[node.name] = value
-        if bool(gone.any()):
-            if missing == "error":
-                row = frame.index[int(gone.nonzero()[0])]
-                raise DataError(
-                    node.name,
-                    found=f"a missing value in row {row!r}",
-                    mend='Drop the row, or leave missing="latent" to have it inferred.',
-                )
-            gaps[node.name] = gone
+    values, gaps = _columns(schema, frame, missing=missing, purpose=purpose)
     table = Table(
         schema,
         values,
@@ -131,12 +113,52 @@ def read(
         layout or Layout.single(len(frame)),
         frame.index,
     )
-    return derive(table)
+    return derive(table, refusal=refusal)
+
+
+def _columns(
+    schema: Schema, frame: pd.DataFrame, *, missing: Missing, purpose: Purpose
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The values of each variable that has a column, and where cells are missing."""
+    values: dict[str, Tensor] = {}
+    gaps: dict[str, Tensor] = {}
+    for node in schema.declaration.nodes.values():
+        names = columns_of(node)
+        absent = [name for name in names if name not in frame.columns]
+        optional = purpose == "evidence" or node.kind in ("equation", "state")
+        if node.kind == "latent" or (optional and absent == names):
+            continue
+        if absent:
+            raise no_column(node.name, absent[0], frame.columns)
+        value, gone = column(frame[names], node, schema.supports[node.name])
+        if optional and bool(gone.all()):
+            continue
+        if missing == "error" and bool(gone.any()):
+            raise DataError(
+                node.name,
+                found=f"a missing value in row {frame.index[int(gone.nonzero()[0])]!r}",
+                mend='Drop the row, or leave missing="latent" to have it inferred.',
+            )
+        values[node.name] = value
+        if bool(gone.any()):
+            gaps[node.name] = gone
+    return values, gaps
+
+
+def _known_names(schema: Schema, data: Mapping[str, object]) -> None:
+    """Refuse a misspelt name, which would otherwise be inferred in silence."""
+    nodes = schema.declaration.nodes.values()
+    known = {name for node in nodes for name in (node.name, *columns_of(node))}
+    for name in data:
+        if name not in known:
+            where = f"the model {schema.declaration.name}"
+            raise UnknownNameError.among(name, schema.declaration.nodes, where=where)
 
 
 def _weights(weight: str | NDArray[np.float64] | None, frame: pd.DataFrame) -> Tensor:
     if weight is None:
         return torch.ones(len(frame), dtype=torch.float64)
+    name = weight if isinstance(weight, str) else "weight"
     if isinstance(weight, str):
         if weight not in frame.columns:
             raise no_column(weight, weight, frame.columns)
@@ -147,31 +169,40 @@ def _weights(weight: str | NDArray[np.float64] | None, frame: pd.DataFrame) -> T
         given = np.full(0, np.nan)
     if given.shape != (len(frame),) or not np.isfinite(given).all() or (given < 0).any():
         raise DataError(
-            "weight",
+            name,
             found=f"weights of shape {given.shape}, or some that are negative or not finite",
             mend=f"Give one finite, non-negative number for each of the {len(frame)} rows.",
         )
     if given.sum() <= 0:
-        raise DataError("weight", found="weights that are all zero", mend="Let some rows count.")
+        raise DataError(name, found="weights that are all zero", mend="Let some rows count.")
     return torch.from_numpy(given * (len(given) / given.sum()))
 
 
 def _from_mapping(data: Mapping[str, object], what: str) -> pd.DataFrame:
-    single = all(np.ndim(np.asarray(value, dtype=object)) == 0 for value in data.values())
+    single = all(pd.api.types.is_scalar(value) for value in data.values())
+    labels = [value.index for value in data.values() if isinstance(value, pd.Series)]
+    if any(not label.equals(labels[0]) for label in labels):
+        raise DataError(
+            what,
+            found="columns whose rows have different labels",
+            mend="Give one frame, or columns with the same index.",
+        )
     try:
         return pd.DataFrame([dict(data)] if single else dict(data))
     except (TypeError, ValueError) as error:
-        raise DataError(what, found=str(error), mend="Give columns of one length.") from None
+        raise DataError(what, found=brief(error), mend="Give columns of one length.") from None
 
 
 def _read_parquet(path: Path, what: str) -> pd.DataFrame:
     import pyarrow as pa
 
-    if not path.exists():
-        raise DataError(what, found=f"no file {path.name}", mend="Check the path.")
+    if not path.is_file():
+        raise DataError(what, found=f"no file {path.name or path}", mend="Check the path.")
     try:
         return pd.read_parquet(path)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(
-            what, found=f"{path.name} cannot be read as parquet ({error})", mend="Write it anew."
+            what,
+            found=f"{path.name} cannot be read as parquet ({brief(error)})",
+            mend="Write it anew.",
         ) from None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
-from causalsys.errors import DataError, MissingColumnError
+from causalsys.data.levels import plain
+from causalsys.errors import DataError, DeclarationError, MissingColumnError
 from causalsys.scm.declaration import Declaration, Node
 from causalsys.scm.supports import Boolean, Categorical, Level, Support
 
@@ -65,18 +67,31 @@ def _with_levels(node: Node, support: Categorical, frame: pd.DataFrame) -> Categ
         )
     names = columns_of(node)
     if missing := [name for name in names if name not in frame.columns]:
-        raise MissingColumnError(
-            node.name, found=f"no column {missing[0]!r}", mend="Add it to the data."
-        )
-    seen = pd.unique(frame[names].to_numpy().ravel())
-    levels: list[Level] = sorted((_level(v) for v in seen if not pd.isna(v)), key=_order)
+        raise no_column(node.name, missing[0], frame.columns)
+    cells = frame[names].to_numpy(dtype=object).ravel()
+    levels = sorted({_level(value, node) for value in cells[~pd.isna(cells)]}, key=_order)
     if len(levels) < 2:
         raise DataError(
             node.name,
-            found=f"{len(levels)} level in the data ({levels})",
+            found=f"{len(levels)} level in the data {levels}",
             mend="Give data with at least two, or declare the levels: cs.Categorical([...]).",
         )
-    return replace_levels(support, tuple(levels))
+    try:
+        return replace_levels(support, tuple(levels))
+    except DeclarationError as error:
+        raise DataError(node.name, found=error.found, mend="Write each level in one way.") from None
+
+
+def no_column(variable: str, column: str, columns: Iterable[object]) -> MissingColumnError:
+    """Say that `variable` lacks its column, and which one looks like it."""
+    names = [str(name) for name in columns]
+    close = difflib.get_close_matches(column, names, n=1)
+    known = f"Columns: {', '.join(names[:12])}." if names else "There are no columns."
+    return MissingColumnError(
+        variable,
+        found=f"no column {column!r} in the data",
+        mend=f"Did you mean {close[0]!r}? Rename it." if close else known,
+    )
 
 
 def replace_levels(support: Categorical, levels: tuple[Level, ...]) -> Categorical:
@@ -86,11 +101,15 @@ def replace_levels(support: Categorical, levels: tuple[Level, ...]) -> Categoric
     return Categorical(levels, support.unit, size=support.size)
 
 
-def _level(value: object) -> Level:
-    if isinstance(value, str | bool | int):
-        return value
-    number = float(value)  # type: ignore[arg-type]
-    return int(number) if number == int(number) else str(value)
+def _level(value: object, node: Node) -> Level:
+    found = plain(value)
+    if not isinstance(found, str | bool | int):
+        raise DataError(
+            node.name,
+            found=f"a cell of type {type(found).__name__} as a level",
+            mend="Name the levels by text, whole numbers or booleans.",
+        )
+    return found
 
 
 def _order(level: Level) -> tuple[bool, float, str]:
@@ -99,4 +118,4 @@ def _order(level: Level) -> tuple[bool, float, str]:
     return text, 0.0 if text else float(level), str(level)
 
 
-__all__ = ["Schema", "columns_of", "replace_levels"]
+__all__ = ["Schema", "columns_of", "no_column", "replace_levels"]

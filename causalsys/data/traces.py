@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import torch
 
+from causalsys.data.schema import no_column
 from causalsys.data.table import Layout
-from causalsys.errors import DataError, MissingColumnError
+from causalsys.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +25,8 @@ class Traces:
             length and start at any number.
 
     Raises:
-        DataError: The steps of a trace have gaps or repeat.
+        MissingColumnError: There is no such column.
+        DataError: The steps of a trace have gaps or repeat, or cannot be read.
 
     Example:
         >>> import pandas as pd
@@ -43,14 +45,7 @@ class Traces:
                 "traces", found=f"a {type(self.data).__name__}", mend="Give a pandas DataFrame."
             )
         for column in (self.trace, self.step):
-            if column not in self.data.columns:
-                raise MissingColumnError(
-                    column,
-                    found="no such column in the traces",
-                    mend="Name the columns: cs.Traces(frame, trace=..., step=...).",
-                )
-            if self.data[column].isna().any():
-                raise DataError(column, found="a missing value", mend="Give every row one.")
+            self._check_column(column)
         if not pd.api.types.is_integer_dtype(self.data[self.step]):
             raise DataError(
                 self.step, found="steps that are not whole numbers", mend="Number the steps."
@@ -64,6 +59,23 @@ class Traces:
                 found=f"a gap or a repeated step at step {row[self.step]} of trace "
                 f"{row[self.trace]!r}",
                 mend="Give every step once; split a trace where steps are lost.",
+            )
+
+    def _check_column(self, column: str) -> None:
+        if column not in self.data.columns:
+            raise no_column(str(column), str(column), self.data.columns)
+        if list(self.data.columns).count(column) > 1:
+            raise DataError(column, found="two columns of this name", mend="Rename one.")
+        if self.data[column].isna().any():
+            raise DataError(column, found="a missing value", mend="Give every row one.")
+        if self.data[column].dtype != object:
+            return
+        kinds = sorted({type(value).__name__ for value in self.data[column]})
+        if kinds != ["str"] and kinds != ["int"]:
+            raise DataError(
+                column,
+                found=f"values of the types {', '.join(kinds)}",
+                mend="Name all by text, or all by whole numbers.",
             )
 
     @cached_property

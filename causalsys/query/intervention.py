@@ -18,6 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import singledispatch
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from causalsys.errors import InterventionError, OutsideSupportError
-from causalsys.scm.evaluate import as_given, checked
-from causalsys.scm.supports import Boolean, Categorical, Support
+from causalsys.data.levels import coder
+from causalsys.errors import InterventionError, OutsideSupportError, UnknownNameError
+from causalsys.scm.evaluate import checked, evaluated, first_outside
+from causalsys.scm.supports import Categorical, Support
 
 Do = Mapping[Any, Any]
 
@@ -120,32 +122,16 @@ class Function(Intervention):
             situation.natural() if name == situation.name else situation.value_of(name)
             for name in self.reads
         ]
-        given = [as_given(v, s) for v, s in zip(arguments, self.supports, strict=True)]
-        try:
-            result = self.function(*given)
-        except (
-            ArithmeticError,
-            AttributeError,
-            LookupError,
-            RuntimeError,
-            TypeError,
-            ValueError,
-        ) as error:
-            raise InterventionError(
-                situation.name,
-                found=f"its function failed: {error}",
-                mend="It is called with tensors shaped [sample, row]; vectors have one more axis.",
-            ) from error
+        result = evaluated(
+            self.function,
+            arguments,
+            name=situation.name,
+            supports=self.supports,
+            refusal=InterventionError,
+        )
         if isinstance(result, Distribution):
             return Draw(result).apply(situation)
-        value = checked(
-            result,
-            name=situation.name,
-            support=situation.support,
-            shape=torch.Size(situation.shape),
-        )
-        _inside(value, situation.name, situation.support)
-        return value
+        return _taken(result, situation)
 
 
 @dataclass(frozen=True)
@@ -161,11 +147,20 @@ class Draw(Intervention):
             torch.manual_seed(situation.seed)
             extra = wanted[: len(wanted) - len(shape)]
             draws = self.distribution.sample(torch.Size(extra))
-        value = checked(
-            draws, name=situation.name, support=situation.support, shape=torch.Size(situation.shape)
-        )
-        _inside(value, situation.name, situation.support)
-        return value
+        return _taken(draws, situation)
+
+
+def _taken(result: object, situation: Situation) -> Tensor:
+    """What a function or a distribution gave, as values of the variable's support."""
+    value = checked(
+        result,
+        name=situation.name,
+        support=situation.support,
+        shape=torch.Size(situation.shape),
+        refusal=InterventionError,
+    )
+    _inside(value, situation.name, situation.support)
+    return value
 
 
 @singledispatch
@@ -208,8 +203,6 @@ def _(
 def _function(
     function: Callable[..., Any], *, name: str, supports: Mapping[str, Support]
 ) -> Intervention:
-    from causalsys.errors import UnknownNameError
-
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError) as error:
@@ -233,8 +226,7 @@ def _function(
 
 
 def _value(given: Any, *, name: str, support: Support, rows: int) -> Intervention:
-    raw = given.to_numpy() if isinstance(given, pd.Series) else given
-    raw = raw.detach().cpu().numpy() if isinstance(raw, Tensor) else np.asarray(raw)
+    raw = _array(given, name)
     numbers = _codes(raw, name, support) if isinstance(support, Categorical) else _floats(raw, name)
     size = support.size
     allowed = [(), (1,), (rows,)] if size is None else [(size,), (1, size), (rows, size)]
@@ -255,15 +247,28 @@ def _value(given: Any, *, name: str, support: Support, rows: int) -> Interventio
     return Value(tensor)
 
 
-def _floats(raw: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _array(given: Any, name: str) -> np.ndarray[Any, Any]:
+    """What was given, as an array."""
     try:
-        numbers = raw.astype(np.float64)
+        if isinstance(given, Tensor):
+            return given.detach().cpu().numpy()
+        return np.asarray(given.to_numpy() if isinstance(given, pd.Series) else given)
     except (TypeError, ValueError):
-        numbers = np.array(np.nan)
+        raise InterventionError(
+            name,
+            found=f"{_shown(given)}, whose parts differ in length",
+            mend="Give one value, or one per row.",
+        ) from None
+
+
+def _floats(raw: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    # Text is not read as numbers, and an imaginary part is not dropped.
+    real = raw.dtype.kind in "biuf" or all(isinstance(value, Real) for value in raw.ravel())
+    numbers = raw.astype(np.float64) if real else np.array(np.nan)
     if not np.isfinite(numbers).all():
         raise InterventionError(
             name,
-            found=f"{_shown(raw)}, which is not a finite number",
+            found=f"{_shown(raw.tolist())}, which is not a finite number",
             mend="Give a number, an array of them, a function, or a torch distribution.",
         )
     return numbers
@@ -272,33 +277,26 @@ def _floats(raw: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, np.dtype[np
 def _codes(
     raw: np.ndarray[Any, Any], name: str, support: Categorical
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
-    levels = support.levels or ()
-    index: dict[Any, int] = {level: code for code, level in enumerate(levels)}
-    flat = [value.item() if isinstance(value, np.generic) else value for value in raw.ravel()]
-    for value in flat:
-        key = (
-            value if not isinstance(value, float) else int(value) if value == int(value) else value
+    code = coder(support)
+    codes = np.array([code(value) for value in raw.ravel()], dtype=np.float64).reshape(raw.shape)
+    if (codes < 0).any():
+        raise OutsideSupportError(
+            name,
+            found=f"do({name}={_shown(raw[codes < 0].tolist()[0])}), which is no level",
+            mend=f"Known levels: {', '.join(map(str, (support.levels or ())[:12]))}.",
         )
-        if key not in index or (isinstance(key, bool) and not isinstance(support, Boolean)):
-            raise OutsideSupportError(
-                name,
-                found=f"do({name}={value!r}), which is no level",
-                mend=f"Known levels: {', '.join(map(str, levels[:12]))}.",
-            )
-    codes = [index[int(v) if isinstance(v, float) else v] for v in flat]
-    return np.array(codes, dtype=np.float64).reshape(raw.shape)
+    return codes
 
 
 def _inside(value: Tensor, name: str, support: Support) -> None:
-    outside = support.outside(value.double().numpy())
-    if outside.any():
+    if (wrong := first_outside(value, support)) is not None:
         raise OutsideSupportError(
             name,
-            found=f"do({name}) gives {value.double().numpy()[outside][0]:g}, outside {support}",
+            found=f"do({name}) gives {wrong:g}, outside {support}",
             mend="Clip it to the support.",
         )
 
 
-def _shown(raw: np.ndarray[Any, Any]) -> str:
-    text = repr(raw.tolist())
+def _shown(given: object) -> str:
+    text = " ".join(repr(given).split())
     return text if len(text) < 60 else f"{text[:57]}..."

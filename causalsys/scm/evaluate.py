@@ -5,12 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from causalsys.errors import QueryError
+from causalsys.errors import CausalSysError, OutsideSupportError, QueryError, brief
 from causalsys.scm.supports import Boolean, Categorical, Support
 from causalsys.scm.variables import Function
+
+_ROUNDING = 1e-9
+"""How far outside its support a computed value may be, relative to its size."""
 
 
 def call(
@@ -20,6 +24,7 @@ def call(
     name: str,
     support: Support,
     supports: Sequence[Support],
+    refusal: type[CausalSysError] = QueryError,
 ) -> Tensor:
     """Evaluate an equation or a transition.
 
@@ -29,61 +34,112 @@ def call(
         name: The variable it gives, for messages.
         support: That variable's support.
         supports: The arguments' supports; booleans are handed over as booleans.
+        refusal: What to raise.
 
     Returns:
         Values with the arguments' common shape: float64, or codes for a category.
 
     Raises:
-        QueryError: The function failed, or gave the wrong shape, or NaN.
+        CausalSysError: The function failed, or gave the wrong shape, NaN, or no level.
     """
-    given = [as_given(value, kind) for value, kind in zip(arguments, supports, strict=True)]
-    try:
-        result = function(*given)
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as error:
-        raise QueryError(
-            name,
-            found=f"its function {_label(function)} failed: {error}",
-            mend="It is called with tensors shaped [..., row]; vectors have one more axis.",
-        ) from error
+    result = evaluated(function, arguments, name=name, supports=supports, refusal=refusal)
     lead = [
         tuple(v.shape[:-1] if kind.size else v.shape)
         for v, kind in zip(arguments, supports, strict=True)
     ]
-    return checked(result, name=name, support=support, shape=torch.broadcast_shapes(*lead))
+    shape = torch.broadcast_shapes(*lead)
+    return checked(result, name=name, support=support, shape=shape, refusal=refusal)
 
 
-def checked(result: object, *, name: str, support: Support, shape: torch.Size) -> Tensor:
+def evaluated(
+    function: Function,
+    arguments: Sequence[Tensor],
+    *,
+    name: str,
+    supports: Sequence[Support],
+    refusal: type[CausalSysError],
+) -> object:
+    """What a user's function gives, as it is.
+
+    Raises:
+        CausalSysError: The function failed.
+    """
+    given = [as_given(value, kind) for value, kind in zip(arguments, supports, strict=True)]
+    try:
+        return function(*given)
+    except Exception as error:
+        raise refusal(
+            name,
+            found=f"its function {_label(function)} failed ({brief(error)})",
+            mend="It is called with tensors shaped [..., row]; vectors have one more axis.",
+        ) from error
+
+
+def checked(
+    result: object,
+    *,
+    name: str,
+    support: Support,
+    shape: torch.Size,
+    refusal: type[CausalSysError] = QueryError,
+) -> Tensor:
     """What a user's function gave, as values of `support` shaped `shape` (plus a vector's size).
 
     Raises:
-        QueryError: It cannot be that.
+        CausalSysError: It cannot be that.
     """
-    if not isinstance(result, Tensor):
-        result = torch.as_tensor(result, dtype=torch.float64)
+    given = _numbers(result)
+    if given is None:
+        raise refusal(
+            name,
+            found=f"a {type(result).__name__} from its function, which is not numbers",
+            mend="Return a tensor or a number; for a category, a level's place.",
+        )
     wanted = (*shape, support.size) if support.size else tuple(shape)
     try:
-        value = result.expand(wanted)
+        value = given.expand(wanted)
     except RuntimeError:
-        raise QueryError(
+        raise refusal(
             name,
-            found=f"a value of shape {list(result.shape)} where {list(wanted)} was wanted",
+            found=f"a value of shape {list(given.shape)} where {list(wanted)} was wanted",
             mend="Return one value per row, with the same leading axes as the arguments.",
         ) from None
-    if isinstance(support, Categorical):
-        return value.long()
     value = value.double()
     if bool(value.isnan().any()):
-        raise QueryError(
+        raise refusal(
             name, found="NaN from its function", mend="Guard the division or logarithm in it."
         )
-    return value
+    if not isinstance(support, Categorical):
+        return value
+    if (wrong := first_outside(value, support)) is not None:
+        raise OutsideSupportError(
+            name,
+            found=f"{wrong:g} from its function, which is no level's place",
+            mend=f"Return a whole number from 0 to {support.cardinality - 1}.",
+        )
+    return value.long()
+
+
+def first_outside(value: Tensor, support: Support) -> float | None:
+    """The first value that is outside a support by more than rounding; None where all are in."""
+    numbers = value.detach().double().numpy()
+    wrong = numbers[support.outside(numbers)]
+    if not wrong.size:
+        return None
+    endless, near = wrong[~np.isfinite(wrong)], wrong[np.isfinite(wrong)]
+    reach = _ROUNDING * (1 + np.abs(near))
+    far = near[support.outside(near - reach) & support.outside(near + reach)]
+    return next((float(each) for each in (*endless[:1], *far[:1])), None)
+
+
+def _numbers(result: object) -> Tensor | None:
+    """A result as a tensor of real numbers; None where it is none."""
+    if not isinstance(result, Tensor):
+        try:
+            result = torch.as_tensor(result, dtype=torch.float64)
+        except (RuntimeError, TypeError, ValueError):
+            return None
+    return None if result.is_complex() else result
 
 
 def as_given(value: Tensor, support: Support) -> Tensor:
@@ -100,4 +156,4 @@ def _label(function: Function) -> str:
     return getattr(function, "__name__", type(function).__name__)
 
 
-__all__ = ["argument_names", "as_given", "call", "checked"]
+__all__ = ["argument_names", "as_given", "call", "checked", "evaluated", "first_outside"]
