@@ -109,7 +109,7 @@ def read(
         schema,
         values,
         gaps,
-        _weights(weight, frame),
+        _weights(weight, frame, layout),
         layout or Layout.single(len(frame)),
         frame.index,
     )
@@ -155,14 +155,16 @@ def _known_names(schema: Schema, data: Mapping[str, object]) -> None:
             raise UnknownNameError.among(name, schema.declaration.nodes, where=where)
 
 
-def _weights(weight: str | NDArray[np.float64] | None, frame: pd.DataFrame) -> Tensor:
+def _weights(
+    weight: str | NDArray[np.float64] | None, frame: pd.DataFrame, layout: Layout | None
+) -> Tensor:
     if weight is None:
         return torch.ones(len(frame), dtype=torch.float64)
-    name = weight if isinstance(weight, str) else "weight"
+    name, order = "weight", None if layout is None else layout.order
     if isinstance(weight, str):
         if weight not in frame.columns:
             raise no_column(weight, weight, frame.columns)
-        weight = frame[weight].to_numpy()
+        name, order, weight = weight, None, frame[weight].to_numpy()
     try:
         given = np.asarray(weight, dtype=np.float64)
     except (TypeError, ValueError):
@@ -175,6 +177,7 @@ def _weights(weight: str | NDArray[np.float64] | None, frame: pd.DataFrame) -> T
         )
     if given.sum() <= 0:
         raise DataError(name, found="weights that are all zero", mend="Let some rows count.")
+    given = given if order is None else given[order.numpy()]
     return torch.from_numpy(given * (len(given) / given.sum()))
 
 

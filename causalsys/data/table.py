@@ -26,11 +26,13 @@ class Layout:
         trace: `[row]`, the number of each row's trace, rising from 0.
         position: `[row]`, how many steps into its trace a row is.
         names: The traces' names as the data give them.
+        order: `[row]`, where each row stands in the data as given; None where that is here.
     """
 
     trace: Tensor
     position: Tensor
     names: tuple[object, ...] = ()
+    order: Tensor | None = None
 
     @classmethod
     def single(cls, rows: int) -> Layout:

@@ -16,7 +16,7 @@ from causalsys.errors import DataError
 
 @dataclass(frozen=True, eq=False)
 class Traces:
-    """Rows of many traces, in any order.
+    """Rows of many traces, in any order; answers list them by trace and step.
 
     Args:
         data: One row per step.
@@ -46,6 +46,8 @@ class Traces:
             )
         for column in (self.trace, self.step):
             self._check_column(column)
+        if self.trace == self.step:
+            raise DataError(self.step, found="one column as trace and step", mend="Name two.")
         if not pd.api.types.is_integer_dtype(self.data[self.step]):
             raise DataError(
                 self.step, found="steps that are not whole numbers", mend="Number the steps."
@@ -81,7 +83,7 @@ class Traces:
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The rows by trace and step."""
-        return self.data.sort_values([self.trace, self.step], kind="stable")
+        return self.data.iloc[self._order]
 
     @cached_property
     def layout(self) -> Layout:
@@ -93,7 +95,14 @@ class Traces:
             torch.from_numpy(codes.astype(np.int64)),
             torch.from_numpy(position.astype(np.int64)),
             tuple(names),
+            torch.from_numpy(self._order.astype(np.int64)),
         )
+
+    @cached_property
+    def _order(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """Where each row of `frame` stands in `data`."""
+        keys = self.data[[self.trace, self.step]].reset_index(drop=True)
+        return keys.sort_values([self.trace, self.step], kind="stable").index.to_numpy()
 
     @cached_property
     def _starts(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

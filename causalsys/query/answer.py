@@ -120,8 +120,14 @@ class Answer:
 
     def observed(self, name: str) -> Draws:
         """What was observed of a variable, or inferred of it, before anything was done."""
+        if name not in self.factual and name in self.names:
+            raise QueryError(
+                name,
+                found="nothing that was observed, since these rows are drawn",
+                mend="Read the worlds: mean, interval, draws.",
+            )
         if name not in self.factual:
-            raise UnknownNameError.among(name, self.factual, where="the factual world")
+            raise UnknownNameError.among(name, self.names, where="the answer")
         return Draws(self.factual[name].double().numpy(), self._unit(name))
 
     def mean(self, name: str, *, world: int | None = None) -> NDArray[np.float64]:
@@ -147,9 +153,9 @@ class Answer:
         Raises:
             QueryError: The variable is no category.
         """
-        support = self.supports.get(name)
+        support = self._known(name)
         if not isinstance(support, Categorical) or support.size:
-            raise QueryError(name, found="no category", mend="Use mean or interval.")
+            raise QueryError(name, found="no plain category", mend="Use mean or interval.")
         codes = self._tensor(name, self._world(world))
         share = torch.stack([(codes == k).double().mean(0) for k in range(support.cardinality)], -1)
         return pd.DataFrame(share.numpy(), index=self.index, columns=list(support.levels or ()))
@@ -210,25 +216,30 @@ class Answer:
     def _tensor(self, name: str, world: int) -> Tensor:
         if name in self.values:
             return self.values[name][world]
-        if name in self.factual:
-            return self.factual[name]
-        raise UnknownNameError.among(name, self.names, where="the answer")
+        self._known(name)
+        return self.factual[name]
 
     def _world(self, world: int | None) -> int:
         count = len(self.worlds)
         if world is None and count == 1:
             return 0
-        if world is None or not -count <= world < count:
+        whole = isinstance(world, int | np.integer) and not isinstance(world, bool)
+        if world is None or not whole or not -count <= world < count:
             raise QueryError(
                 "world", found=repr(world), mend=f"Name one of the {count} worlds, from 0."
             )
         return world
 
+    def _known(self, name: str) -> Support:
+        if name not in self.names:
+            raise UnknownNameError.among(name, self.names, where="the answer")
+        return self.supports[name]
+
     def _unit(self, name: str) -> str:
         return self.supports[name].unit
 
     def _numeric(self, name: str) -> None:
-        support = self.supports.get(name)
+        support = self._known(name)
         if isinstance(support, Categorical) and not isinstance(support, Boolean):
             raise QueryError(
                 name, found="a category, which has no mean", mend="Use answer.probability."

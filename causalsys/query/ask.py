@@ -14,15 +14,15 @@ from torch import Tensor
 
 from causalsys.data.read import read
 from causalsys.data.table import Layout, Table
-from causalsys.errors import EvidenceError, InterventionError, QueryError
+from causalsys.errors import EvidenceError, QueryError
 from causalsys.fit.abduct import Abducted, abduct
 from causalsys.fit.fitted import Fitted
 from causalsys.identify.verdict import NOT_CHECKED
 from causalsys.query.answer import Answer
+from causalsys.query.asked import by_row, condition, count, named, told, world, worlds
 from causalsys.query.intervention import Do, Under, Value, as_intervention
 from causalsys.query.world import Rows, Unfolding, World
 from causalsys.scm.declaration import Node
-from causalsys.scm.variables import Variable
 
 _DRAWS = 128
 """Samples where something is drawn, rather than determined by the evidence."""
@@ -38,20 +38,18 @@ def counterfactual(
     seed: int = 0,
 ) -> Answer:
     """What these rows would have been; see `FittedSCM.counterfactual`."""
+    dos, seed = worlds(do), count(seed, "seed", least=0)
+    draws = None if samples is None else count(samples, "samples")
     table = read(fitted.schema, evidence, purpose="evidence")
-    luck = frozenset(_learned(fitted, name) for name in redraw)
-    count = samples and _checked_count(samples, "samples")
-    found = abduct(fitted, table, samples=count or _samples(fitted, table, luck), seed=seed)
+    luck = _luck(fitted, redraw)
+    found = abduct(fitted, table, samples=draws or _samples(fitted, table, luck), seed=seed)
     plan = _plan(fitted, found, redraw=luck)
-    dos = [do] if isinstance(do, Mapping) else list(do)
-    if not dos:
-        raise InterventionError("do", found="no worlds", mend="Give at least one mapping.")
-    values = plan.predict([_world(each, fitted, plan) for each in dos])
+    values = plan.predict([_world(each, fitted, plan, index=table.index) for each in dos])
     return Answer(
         values,
         found.table.values,
         fitted.schema.supports,
-        tuple(_told(each) for each in dos),
+        tuple(map(told, dos)),
         table.index,
         NOT_CHECKED,
         found.inferred,
@@ -69,18 +67,18 @@ def sample(
     seed: int,
 ) -> Answer:
     """New rows of the model; see `FittedSCM.sample`."""
-    rows, steps = _checked_count(rows, "rows"), _checked_count(steps, "steps")
-    count = _checked_count(samples, "samples") if samples else fitted.members
-    dos = [do or {}] if do is None or isinstance(do, Mapping) else list(do)
+    rows, steps, seed = count(rows, "rows"), count(steps, "steps"), count(seed, "seed", least=0)
+    draws = fitted.members if samples is None else count(samples, "samples")
+    dos = worlds({} if do is None else do)
     if steps > 1 and not fitted.declaration.temporal:
         raise QueryError(
             "steps", found=f"{steps} steps of a model without lags or states", mend="Use rows."
         )
-    if given:
-        return _conditional(fitted, rows, dos, given=given, samples=count, seed=seed)
+    if given is not None and given != {}:
+        return _conditional(fitted, rows, dos, given=given, samples=draws, seed=seed)
     trace = torch.arange(rows).repeat_interleave(steps)
     layout = Layout(trace, torch.arange(steps).repeat(rows))
-    members = torch.arange(count) % fitted.members
+    members = torch.arange(draws) % fitted.members
     mechanisms = {name: m.members(members) for name, m in fitted.mechanisms.items()}
     noises: dict[str, Tensor] = {}
 
@@ -88,15 +86,14 @@ def sample(
         if node.name not in noises:
             generator = torch.Generator().manual_seed(zlib.crc32(f"{seed}/{node.name}".encode()))
             units = rows if node.per == "trace" else len(trace)
-            drawn = mechanisms[node.name].draw_noise((count, units), generator=generator)
+            drawn = mechanisms[node.name].draw_noise((draws, units), generator=generator)
             noises[node.name] = drawn[:, trace] if node.per == "trace" else drawn
         return noises[node.name][:, at]
 
-    plan = Unfolding(fitted.schema, mechanisms, noise_of, {}, layout, count, seed)
-    values = plan.predict([_world(each, fitted, plan) for each in dos])
+    plan = Unfolding(fitted.schema, mechanisms, noise_of, {}, layout, draws, seed)
     index = pd.RangeIndex(len(trace))
-    told = tuple(_told(each) for each in dos)
-    return Answer(values, {}, fitted.schema.supports, told, index, NOT_CHECKED)
+    values = plan.predict([_world(each, fitted, plan, index=index) for each in dos])
+    return Answer(values, {}, fitted.schema.supports, tuple(map(told, dos)), index, NOT_CHECKED)
 
 
 def log_prob(fitted: Fitted, data: object) -> NDArray[np.float64]:
@@ -126,28 +123,28 @@ def _conditional(
     Conditions that no intervention reaches hold before and after it, so abduction answers
     them; one below an intervention would have to be abducted in the changed world.
     """
-    names = [fitted.node(_name(key)).name for key in given]
+    columns = condition(fitted, given, rows=rows)
     graph = fitted.declaration.graph
     for each in dos:
-        for key in each:
-            below = graph.descendants(fitted.node(_name(key)).name) & set(names)
-            if below:
+        for name in each:
+            changed = {fitted.node(name).name, *graph.descendants(name)}
+            both = sorted(changed & {named(key) for key in given})
+            if both:
                 raise QueryError(
-                    min(below),
-                    found=f"given, although do({_name(key)}) changes it",
+                    both[0],
+                    found=f"given, although do({name}) changes it",
                     mend="Condition on what the intervention does not reach, or draw rows and "
                     "select among them.",
                 )
-    columns = {name: [value] * rows for name, value in zip(names, given.values(), strict=True)}
-    table = read(fitted.schema, pd.DataFrame(columns), purpose="evidence")
+    table = read(fitted.schema, columns, purpose="evidence")
     found = abduct(fitted, table, samples=samples, seed=seed)
     plan = _plan(fitted, found)
-    values = plan.predict([_world(each, fitted, plan) for each in dos])
+    values = plan.predict([_world(each, fitted, plan, index=table.index) for each in dos])
     return Answer(
         values,
         found.table.values,
         fitted.schema.supports,
-        tuple(_told(each) for each in dos),
+        tuple(map(told, dos)),
         table.index,
         NOT_CHECKED,
         found.inferred,
@@ -178,30 +175,31 @@ def _plan(fitted: Fitted, found: Abducted, *, redraw: frozenset[str] = frozenset
     )
 
 
-def _world(do: Do, fitted: Fitted, plan: Unfolding) -> World:
+def _world(do: Do, fitted: Fitted, plan: Unfolding, *, index: pd.Index[Any]) -> World:
     """What a user wrote after `do=`, checked; nested worlds are predicted first."""
-    if not isinstance(do, Mapping):
-        raise InterventionError(
-            "do", found=repr(do), mend='Give a mapping: do={"server": 3}, or a list of them.'
-        )
-    rows = len(plan.layout.trace)
-    world = {}
-    for key, given in do.items():
-        node = fitted.node(_name(key))
-        support = fitted.schema.supports[node.name]
+    found = {}
+    for name, given in world(do).items():
+        support = fitted.schema.supports[fitted.node(name).name]
         if isinstance(given, Under):
-            inner = plan.predict([_world(given.do, fitted, plan)])
-            value = inner[node.name][0] if node.name in inner else plan.factual[node.name]
-            given = Value(value)
-        world[node.name] = as_intervention(
-            given, name=node.name, support=support, rows=rows, supports=fitted.schema.supports
+            inner = plan.predict([_world(given.do, fitted, plan, index=index)])
+            given = Value(inner[name][0] if name in inner else plan.factual[name])
+        found[name] = as_intervention(
+            by_row(given, name, layout=plan.layout, index=index, vector=bool(support.size)),
+            name=name,
+            support=support,
+            rows=len(index),
+            supports=fitted.schema.supports,
         )
-    return world
+    return found
 
 
-def _learned(fitted: Fitted, name: str) -> str:
-    fitted.mechanism(name)
-    return name
+def _luck(fitted: Fitted, redraw: Sequence[str]) -> frozenset[str]:
+    """The learned variables whose noise is to be drawn anew."""
+    if isinstance(redraw, str):
+        raise QueryError("redraw", found=repr(redraw), mend=f"Give a list: redraw=[{redraw!r}].")
+    for name in redraw:
+        fitted.mechanism(name)
+    return frozenset(redraw)
 
 
 def _samples(fitted: Fitted, table: Table, redraw: frozenset[str] = frozenset()) -> int:
@@ -214,33 +212,6 @@ def _samples(fitted: Fitted, table: Table, redraw: frozenset[str] = frozenset())
     drawn = drawn or bool(redraw)
     drawn = drawn or any(not mechanism.bijective for mechanism in fitted.mechanisms.values())
     return max(_DRAWS, fitted.members) if drawn else fitted.members
-
-
-def _checked_count(value: object, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise QueryError(name, found=repr(value), mend="Give a whole number of at least 1.")
-    return int(value)
-
-
-def _name(key: object) -> str:
-    return key.name if isinstance(key, Variable) else str(key)
-
-
-def _told(do: Do) -> str:
-    if not do:
-        return "nothing done"
-    return ", ".join(f"{_name(key)} := {_short(value)}" for key, value in do.items())
-
-
-def _short(value: object) -> str:
-    if callable(value):
-        label = getattr(value, "__name__", type(value).__name__)
-        return "a function" if label == "<lambda>" else label
-    if isinstance(value, Under):
-        return f"({_told(value.do)})"
-    if np.ndim(np.asarray(value, dtype=object)):
-        return "one per row"
-    return str(value)
 
 
 __all__ = ["counterfactual", "log_prob", "sample"]

@@ -1,0 +1,152 @@
+"""What a question is asked with, checked before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.extensions import ExtensionArray
+from torch import Tensor
+
+from causalsys.data.schema import columns_of
+from causalsys.data.table import Layout
+from causalsys.errors import InterventionError, QueryError
+from causalsys.fit.fitted import Fitted
+from causalsys.query.intervention import Do, Under
+from causalsys.scm.variables import Variable
+
+
+def count(value: object, name: str, *, least: int = 1) -> int:
+    """A whole number of at least `least`.
+
+    Raises:
+        QueryError: It is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise QueryError(name, found=repr(value), mend=f"Give a whole number of at least {least}.")
+    return int(value)
+
+
+def worlds(do: Do | Sequence[Do]) -> list[Do]:
+    """The worlds that `do` asks for, each a mapping that names every variable once.
+
+    Raises:
+        InterventionError: It is neither a mapping nor a list of mappings, or is empty.
+    """
+    found = [do] if isinstance(do, Mapping) or not isinstance(do, Sequence) else list(do)
+    if not found:
+        raise InterventionError("do", found="no worlds", mend="Give at least one mapping.")
+    return [world(each) for each in found]
+
+
+def world(do: Do) -> dict[str, Any]:
+    """One world by the variables' names.
+
+    Raises:
+        InterventionError: It is no mapping, or names a variable twice.
+    """
+    if not isinstance(do, Mapping):
+        raise InterventionError(
+            "do",
+            found=f"a {type(do).__name__}",
+            mend='Give a mapping: do={"server": 3}, or a list of them.',
+        )
+    found: dict[str, Any] = {}
+    for key, value in do.items():
+        if named(key) in found:
+            raise InterventionError(
+                named(key), found="set twice in one world", mend="Name it once in `do`."
+            )
+        found[named(key)] = value
+    return found
+
+
+def by_row(given: Any, name: str, *, layout: Layout, index: pd.Index[Any], vector: bool) -> Any:
+    """Values given row by row, in the order in which the rows are worked through.
+
+    A series is matched by its labels; an array is in the order of the data as given.
+
+    Args:
+        given: What was given for a variable in `do`.
+        name: The variable.
+        layout: The rows' order.
+        index: The rows' labels.
+        vector: Whether the variable is a vector.
+
+    Raises:
+        InterventionError: The labels of a series are not those of the rows.
+    """
+    if isinstance(given, pd.Series) and len(given) == len(index):
+        if given.index.equals(index):
+            return given.to_numpy()
+        if not given.index.is_unique or set(given.index) != set(index):
+            raise InterventionError(
+                name,
+                found="a series whose labels are not those of the rows",
+                mend="Give it the rows' index, or an array in the order of the rows.",
+            )
+        return given.reindex(index).to_numpy()
+    rows = isinstance(given, list | tuple | np.ndarray | Tensor | pd.Index | ExtensionArray)
+    if not rows or layout.order is None or len(given) != len(index):
+        return given
+    axes = getattr(given, "ndim", 2 if isinstance(given[0], list | tuple | np.ndarray) else 1)
+    if axes != (2 if vector else 1):
+        return given
+    at = layout.order.numpy()
+    return [given[row] for row in at] if isinstance(given, list | tuple) else given[at]
+
+
+def condition(fitted: Fitted, given: Mapping[Any, Any], *, rows: int) -> pd.DataFrame:
+    """The conditions of `given` as the columns of as many rows.
+
+    Raises:
+        QueryError: It is no mapping, or a value is missing or of the wrong length.
+        UnknownNameError: A name is not in the model.
+    """
+    if not isinstance(given, Mapping):
+        raise QueryError(
+            "given", found=f"a {type(given).__name__}", mend='Give a mapping: given={"load": 3}.'
+        )
+    if fitted.declaration.temporal:
+        raise QueryError(
+            "given",
+            found="conditions on a model with states or lags",
+            mend="Ask for the counterfactual of traces that have these values.",
+        )
+    columns: dict[str, Any] = {}
+    for name, value in world(given).items():
+        names = columns_of(fitted.node(name))
+        parts = [value] if pd.api.types.is_scalar(value) else list(np.ravel(value))
+        if len(parts) != len(names) or pd.isna(parts).any():
+            raise QueryError(
+                name,
+                found=f"given {value!r}",
+                mend=f"Give {len(names)} known value(s), the same for all rows.",
+            )
+        columns |= dict(zip(names, parts, strict=True))
+    return pd.DataFrame(columns, index=pd.RangeIndex(rows))
+
+
+def named(key: object) -> str:
+    """The name of a variable, which may be given itself."""
+    return key.name if isinstance(key, Variable) else str(key)
+
+
+def told(do: Do) -> str:
+    """What was done, in words."""
+    if not do:
+        return "nothing done"
+    return ", ".join(f"{named(key)} := {_short(value)}" for key, value in do.items())
+
+
+def _short(value: object) -> str:
+    if callable(value):
+        label = getattr(value, "__name__", type(value).__name__)
+        return "a function" if label == "<lambda>" else label
+    if isinstance(value, Under):
+        return f"({told(value.do)})"
+    if np.ndim(np.asarray(value, dtype=object)):
+        return "one per row"
+    return str(value)
