@@ -1,4 +1,4 @@
-"""What an operator's agent reads once a second: /proc of the server, and Redis's own INFO.
+"""What an operator's monitoring reads once a second: /proc of the server, and Redis's INFO.
 
 A probe returns counters that only grow; a row of the recording is the difference of two readings.
 """
