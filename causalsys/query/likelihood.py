@@ -12,6 +12,7 @@ from torch import Tensor
 from causalsys.data.table import Table
 from causalsys.errors import EvidenceError
 from causalsys.fit.district import scope_nodes
+from causalsys.fit.factors import Factors, is_gaussian
 from causalsys.fit.fitted import Fitted
 from causalsys.fit.joint import Scope
 from causalsys.fit.plan import Block, blocks
@@ -52,6 +53,8 @@ def _district(block: Block, fitted: Fitted, table: Table, generator: torch.Gener
             found="a latent of whole traces, which ties their rows together",
             mend="Ask for the likelihood of models whose latents belong to steps.",
         )
+    if is_gaussian(scope):
+        return Factors.of(scope).log_likelihood()
     if guide is None:
         return summed_out(scope, {})
     proposal = propose(guide, scope, draws=_DRAWS, generator=generator)
