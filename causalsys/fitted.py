@@ -15,6 +15,7 @@ from torch import Tensor
 
 from causalsys.data.read import read
 from causalsys.errors import QueryError
+from causalsys.fit.archive import place
 from causalsys.fit.check import Check, check
 from causalsys.fit.fit import refit
 from causalsys.fit.fitted import Fitted
@@ -125,7 +126,7 @@ class FittedSCM(Fitted):
             level: The rate of false rejections over all tests together (Holm's correction).
             seed: Fixes the draws behind categorical and count variables.
         """
-        if not 0 < level < 1:
+        if not isinstance(level, int | float) or not 0 < level < 1:
             raise QueryError("level", found=repr(level), mend="Give a number between 0 and 1.")
         return check(self, read(self.schema, data), level=level, seed=seed)
 
@@ -147,7 +148,7 @@ class FittedSCM(Fitted):
 
     def save(self, path: str | Path) -> None:
         """Write the model to one file: tensors and JSON, nothing that can be executed."""
-        save(self, Path(path))
+        save(self, place(path))
 
 
 def load(path: str | Path, *, model: type[Declared] | None = None) -> FittedSCM:
@@ -163,4 +164,4 @@ def load(path: str | Path, *, model: type[Declared] | None = None) -> FittedSCM:
     Raises:
         SavedModelError: The file is cut short, altered or too new, or the class has changed.
     """
-    return FittedSCM.of(read_model(Path(path), model=model))
+    return FittedSCM.of(read_model(place(path), model=model))

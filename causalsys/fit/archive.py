@@ -18,9 +18,22 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from causalsys.errors import SavedModelError
+from causalsys.errors import SavedModelError, brief
 
 FORMAT = 1
+
+
+def place(path: object) -> Path:
+    """Where a file is or goes.
+
+    Raises:
+        SavedModelError: It is no path.
+    """
+    if not isinstance(path, str | Path):
+        raise SavedModelError(
+            "path", found=f"a {type(path).__name__}", mend='Give a path such as "model.cs".'
+        )
+    return Path(path)
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], *, content: Mapping[str, Any]) -> None:
@@ -65,7 +78,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (SafetensorError, OSError, UnicodeDecodeError) as error:
         raise SavedModelError(
             path.name,
-            found=f"a file that is cut short or no saved model ({error})",
+            found=f"a file that is cut short or no saved model ({brief(error)})",
             mend="Save the model again.",
         ) from None
     text = metadata.get("content", "")
@@ -86,7 +99,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def _check_format(path: Path, metadata: Mapping[str, str]) -> None:
     written = metadata.get("format", "")
-    if not written.isdigit():
+    if not written.isdecimal():
         raise SavedModelError(
             path.name, found="no causalsys model", mend="Give a file that `save` wrote."
         )

@@ -44,7 +44,7 @@ class Checkpoint:
         Raises:
             SavedModelError: The file is of another fit, or damaged.
         """
-        place = Path(path)
+        place = archive.place(path)
         key = _key(table, options)
         fresh = cls(place, key, table, [], Parts({}, (), {}, ()))
         if not place.exists():
@@ -78,7 +78,8 @@ class Checkpoint:
 def _key(table: Table, options: FitOptions) -> str:
     digest = hashlib.sha256(table.schema.declaration.fingerprint.encode())
     digest.update(json.dumps(asdict(options), sort_keys=True).encode())
-    for part in (table.values, table.missing, {"weight": table.weight}):
+    rows = {"weight": table.weight, "trace": table.layout.trace}
+    for part in (table.values, table.missing, rows):
         for name in sorted(part):
             digest.update(name.encode())
             digest.update(part[name].contiguous().numpy().tobytes())

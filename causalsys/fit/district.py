@@ -27,6 +27,8 @@ from causalsys.scm.declaration import Node
 from causalsys.scm.specs import StandardNormal
 from causalsys.scm.supports import Categorical, Support
 
+_LEAST_ROWS = 10
+
 
 def fit_district(block: Block, table: Table, *, weight: Tensor, training: Training) -> Parts:
     """Fit a block's latents and variables together.
@@ -46,6 +48,7 @@ def fit_district(block: Block, table: Table, *, weight: Tensor, training: Traini
     known = _known_rows(block, table)
     if known is not None:
         scope, weight = scope.take(known), weight.index_select(1, known)
+    _check_rows(block, scope)
     generator = training.generator()
     scope = scope.with_mechanisms(
         {n.name: _started(n, scope, weight, generator) for n in scope.nodes if n.learned}
@@ -82,6 +85,26 @@ def fit_district(block: Block, table: Table, *, weight: Tensor, training: Traini
     )
     guides = () if trained.guide is None else (trained.guide,)
     return Parts(dict(trained.scope.mechanisms), guides, _reports(block, trained.scope), (report,))
+
+
+def _check_rows(block: Block, scope: Scope) -> None:
+    """Refuse data from which no latent can be told."""
+    told = ", ".join(block.latents)
+    if scope.rows < _LEAST_ROWS:
+        raise FitError(
+            block.variables[0],
+            found=f"{scope.rows} row{'s' * (scope.rows > 1)} to tell the latent {told} from",
+            mend=f"Give at least {_LEAST_ROWS}.",
+        )
+    for name in block.variables:
+        value = scope.known[name]
+        categorical = isinstance(scope.schema.supports[name], Categorical)
+        if not categorical and bool((value == value[:, :1]).all()):
+            raise FitError(
+                name,
+                found=f"a constant column, which cannot tell the latent {told}",
+                mend="Give data in which it varies, or leave it out of the model.",
+            )
 
 
 def _exact(block: Block, fitted: Scope, best: Maximum, likelihood: Tensor, weight: Tensor) -> Parts:

@@ -71,8 +71,11 @@ def refit(fitted: Fitted, data: object, *, only: Sequence[str], options: FitOpti
 
     Raises:
         UnknownNameError: A name is not a variable of the model.
-        FitError: A variable of `only` is not learned.
+        FitError: `only` is no list of names, or a variable of it is not learned.
     """
+    if isinstance(only, str) or not only:
+        names = [only] if only else ["name"]
+        raise FitError("only", found=repr(only), mend=f"Give a list of variables: only={names}.")
     for name in only:
         if not fitted.node(name).learned:
             raise FitError(

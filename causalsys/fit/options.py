@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import torch
@@ -41,10 +42,10 @@ class FitOptions:
                 )
         if self.missing not in ("latent", "error"):
             raise FitError("missing", found=repr(self.missing), mend='Use "latent" or "error".')
+        if not isinstance(self.device, str) or not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
+            raise FitError("device", found=repr(self.device), mend='Use "cpu" or "cuda".')
         if self.device.startswith("cuda") and not torch.cuda.is_available():
             raise FitError("device", found="no CUDA device here", mend='Use device="cpu".')
-        if not self.device.startswith(("cpu", "cuda")):
-            raise FitError("device", found=repr(self.device), mend='Use "cpu" or "cuda".')
 
     def training(self, seed: int) -> Training:
         """The options of a gradient fit."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from causalsys.data.schema import Schema
-from causalsys.errors import SavedModelError
+from causalsys.errors import CausalSysError, SavedModelError, brief
 from causalsys.fit import archive
 from causalsys.fit.diagnostics import Diagnostics
 from causalsys.fit.fitted import Fitted
@@ -75,9 +75,11 @@ def load(path: Path, *, model: type[Declared] | None = None) -> Fitted:
             parts.variables, parts.districts, content["rows"], tuple(content["notes"])
         )
         members, seed = int(content["members"]), int(content["seed"])
-    except (KeyError, TypeError, ValueError) as error:
+    except SavedModelError:
+        raise
+    except (AttributeError, CausalSysError, KeyError, TypeError, ValueError) as error:
         raise SavedModelError(
-            path.name, found=f"content that is no saved model ({error!r})", mend="Save it again."
+            path.name, found="content that is no saved model", mend="Save it again."
         ) from error
     return Fitted(schema, parts.mechanisms, parts.guides, members, seed, diagnostics)
 
@@ -88,7 +90,7 @@ def _declaration(path: Path, content: dict[str, Any], model: type[Declared] | No
         bare = Declaration(content["name"], {node.name: node for node in nodes})
         declaration = replace(bare, doc=content["doc"])
     else:
-        declaration = (model or _imported(path, content["origin"])).declaration
+        declaration = _declared(path, model or _imported(path, content["origin"])).declaration
     if declaration.fingerprint != content["fingerprint"]:
         raise SavedModelError(
             path.name,
@@ -98,7 +100,7 @@ def _declaration(path: Path, content: dict[str, Any], model: type[Declared] | No
     return declaration
 
 
-def _imported(path: Path, origin: str) -> type[Declared]:
+def _imported(path: Path, origin: str) -> object:
     module, _, qualified = origin.partition(":")
     try:
         found: Any = importlib.import_module(module)
@@ -107,14 +109,19 @@ def _imported(path: Path, origin: str) -> type[Declared]:
     except (ImportError, AttributeError, ValueError) as error:
         raise SavedModelError(
             path.name,
-            found=f"the declaring class {origin}, which cannot be imported ({error})",
+            found=f"the declaring class {origin}, which cannot be imported ({brief(error)})",
             mend="Put its module on the path, or pass it: cs.load(path, model=YourModel).",
         ) from error
-    if not (isinstance(found, type) and issubclass(found, Declared)):
-        raise SavedModelError(
-            path.name, found=f"{origin}, which is no model", mend="Pass model=YourModel."
-        )
     return found
+
+
+def _declared(path: Path, found: object) -> type[Declared]:
+    if isinstance(found, type) and issubclass(found, Declared):
+        return found
+    label = getattr(found, "__name__", type(found).__name__)
+    raise SavedModelError(
+        path.name, found=f"{label}, which is no model, to load it as", mend="Pass model=YourModel."
+    )
 
 
 def _has_code(declaration: Declaration) -> bool:

@@ -35,6 +35,12 @@ def fit_single(
     node = table.schema.declaration.nodes[name]
     assert node.mechanism is not None
     sample = sample_of(name, table, weight=weight)
+    if sample.rows < 2:
+        raise FitError(
+            name,
+            found="1 row in which it and its parents are known",
+            mend="Give more rows: one says nothing of how it varies.",
+        )
     support, parents = table.schema.supports[name], table.schema.parent_supports(node)
     try:
         choice = fit_mechanism(node.mechanism, support, parents, sample, training)
