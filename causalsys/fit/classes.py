@@ -14,7 +14,7 @@ from causalsys.fit.joint import Scope
 from causalsys.fit.posterior import summed_out
 from causalsys.mechanisms.base import Mechanism, Sample
 from causalsys.mechanisms.packing import pack, unpack
-from causalsys.mechanisms.quasi_newton import minimise
+from causalsys.mechanisms.quasi_newton import Losses, minimise
 from causalsys.scm.supports import Categorical
 
 _ATTEMPTS = 24
@@ -48,11 +48,11 @@ def maximise_classes(scope: Scope, *, weight: Tensor, generator: torch.Generator
     tries = _started(scope, weight[:1].expand(_ATTEMPTS, -1), generator)
     problem = _Problem(scope, tries)
     own = weight[:1].expand(_ATTEMPTS, -1)
-    found = minimise(lambda p: problem.losses(p, own), problem.start(), steps=_STEPS)
-    scores = problem.losses(found, own)
+    found = minimise(problem.under(own), problem.start(), steps=_STEPS)
+    scores = problem.under(own)(found, torch.arange(_ATTEMPTS))
     good = int((scores <= scores.min() + 2.0 / weight[0].sum()).sum())
     best = found[scores.argmin()].expand(len(weight), -1)
-    points = minimise(lambda p: problem.losses(p, weight), best, steps=_STEPS)
+    points = minimise(problem.under(weight), best, steps=_STEPS)
     return Maximum(problem.mechanisms(points), good, _ATTEMPTS)
 
 
@@ -79,11 +79,16 @@ class _Problem:
             for (name, m), part in zip(self.started.items(), parts, strict=True)
         }
 
-    def losses(self, points: Tensor, weight: Tensor) -> Tensor:
-        """The negative log likelihood per row, `[member]`."""
-        likelihood = summed_out(self.scope.with_mechanisms(self.mechanisms(points)), {})
-        total = weight.sum(-1)
-        return (_PRIOR * (points**2).sum(-1) - (weight * likelihood).sum(-1)) / total
+    def under(self, weight: Tensor) -> Losses:
+        """The negative log likelihood per row under weights `[member, row]`."""
+
+        def losses(points: Tensor, whose: Tensor) -> Tensor:
+            own = weight[whose]
+            likelihood = summed_out(self.scope.with_mechanisms(self.mechanisms(points)), {})
+            prior = _PRIOR * (points**2).sum(-1)
+            return (prior - (own * likelihood).sum(-1)) / own.sum(-1)
+
+        return losses
 
 
 def _started(scope: Scope, weight: Tensor, generator: torch.Generator) -> dict[str, Mechanism]:

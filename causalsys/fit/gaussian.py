@@ -57,7 +57,7 @@ def maximise(scope: Scope, *, weight: Tensor, generator: torch.Generator) -> Max
     problem = _Problem.of(Factors.of(scope), weight)
     own = problem.only(torch.zeros(_ATTEMPTS, dtype=torch.int64))
     tries = minimise(own.losses, own.start(generator), steps=_STEPS)
-    scores = own.losses(tries)
+    scores = own.losses(tries, torch.arange(_ATTEMPTS))
     good = scores <= scores.min() + 2.0 / scope.rows
     best = tries[scores.argsort(stable=True)[: int(good.sum())]]
     aligned = problem.aligned(best[torch.arange(len(weight)) % len(best)], best[:1])
@@ -128,8 +128,8 @@ class _Problem:
         scales = torch.full((members, len(self.slopes)), math.log(0.5), dtype=draws.dtype)
         return torch.cat([*parts, 0.6 * draws, scales], -1)
 
-    def losses(self, points: Tensor) -> Tensor:
-        """The negative log likelihood per row, up to a constant, `[member]`."""
+    def losses(self, points: Tensor, whose: Tensor) -> Tensor:
+        """The negative log likelihood per row, up to a constant, of the members `whose`."""
         slopes, loading, variance = self._read(points)
         members = len(points)
         width, before, rows = self.moments.shape[-1], 0, []
@@ -139,7 +139,7 @@ class _Problem:
             rows.append(pad(own, (before, after)))
             before += own.shape[1]
         combine = torch.stack(rows, 1)
-        residual = combine @ self.moments @ combine.mT
+        residual = combine @ self.moments[whose] @ combine.mT
         covariance = loading @ loading.mT + torch.diag_embed(variance)
         root, failed = torch.linalg.cholesky_ex(covariance)
         log_det = 2 * root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
