@@ -18,7 +18,6 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import networkx as nx
 import torch
 from torch import Tensor
 
@@ -32,6 +31,7 @@ from causalsys.fit.joint import Scope
 from causalsys.fit.posterior import by_configuration, configurations, propose
 from causalsys.mechanisms.base import Mechanism
 from causalsys.scm.declaration import Node
+from causalsys.scm.order import parts
 from causalsys.scm.supports import Categorical
 
 _PROPOSALS = 48
@@ -156,16 +156,10 @@ def _affected(order: Sequence[Node], unknown: Sequence[Node], table: Table) -> l
 def _parts(order: Sequence[Node], unknown: Sequence[Node], table: Table) -> list[list[Node]]:
     """Split what has to be inferred into parts that no likelihood ties together."""
     affected = _affected(order, unknown, table)
-    names = {node.name for node in affected}
-    tied: nx.Graph[str] = nx.Graph()
-    tied.add_nodes_from(names)
     open_names = {n.name for n in affected if n.function is not None} | {n.name for n in unknown}
-    for node in affected:
-        tied.add_edges_from((p.name, node.name) for p in node.parents if p.name in open_names)
-    place = {node.name: i for i, node in enumerate(affected)}
-    groups = [sorted(group, key=place.__getitem__) for group in nx.connected_components(tied)]
+    ties = [(p.name, n.name) for n in affected for p in n.parents if p.name in open_names]
     by_name = {node.name: node for node in affected}
-    return [[by_name[name] for name in g] for g in sorted(groups, key=lambda g: place[g[0]])]
+    return [[by_name[name] for name in part] for part in parts(by_name, ties)]
 
 
 def _check(part: Sequence[Node], table: Table) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
-import networkx as nx
-
 from causalsys.scm.declaration import Declaration
+from causalsys.scm.order import parts
 
 
 @dataclass(frozen=True)
@@ -40,21 +39,19 @@ def blocks(declaration: Declaration) -> tuple[Block, ...]:
     equation of a latent carries the tie on to its own children.
     """
     learned = [node for node in declaration.nodes.values() if node.learned]
-    place = {name: i for i, name in enumerate(declaration.nodes)}
     hidden = _hidden(declaration)
-    tied: nx.Graph[str] = nx.Graph()
-    tied.add_nodes_from(node.name for node in learned)
-    for node in learned:
-        for parent in node.parents:
-            for source in hidden.get(parent.name, ()):
-                tied.add_edge(source, node.name)
-    parts = [sorted(part, key=place.__getitem__) for part in nx.connected_components(tied)]
+    ties = [
+        (source, node.name)
+        for node in learned
+        for parent in node.parents
+        for source in hidden.get(parent.name, ())
+    ]
     found = [
         Block(
             tuple(name for name in part if declaration.nodes[name].kind == "latent"),
             tuple(name for name in part if declaration.nodes[name].kind != "latent"),
         )
-        for part in sorted(parts, key=lambda part: place[part[0]])
+        for part in parts((node.name for node in learned), ties)
     ]
     return tuple(found)
 

@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import networkx as nx
 import torch
 from torch import Tensor
 
@@ -22,6 +21,7 @@ from causalsys.mechanisms.base import Mechanism
 from causalsys.query.intervention import Intervention, Situation
 from causalsys.scm.declaration import Node, ParentRef
 from causalsys.scm.evaluate import call
+from causalsys.scm.order import causal_order, reached, some_cycle
 from causalsys.scm.supports import Categorical
 
 _SLICE = 32_768
@@ -84,33 +84,28 @@ class Unfolding:
     def _reached(self, worlds: Sequence[World]) -> list[Node]:
         """What is computed, in an order that respects what functions read."""
         nodes = self.schema.declaration.nodes
-        graph: nx.DiGraph[str] = nx.DiGraph()
-        graph.add_nodes_from(nodes)
-        later: nx.DiGraph[str] = nx.DiGraph()
-        later.add_nodes_from(nodes)
+        causes: dict[str, set[str]] = {}
+        effects: dict[str, list[str]] = {}
         for name, node in nodes.items():
             given = [world[name] for world in worlds if name in world]
             reads = {read for intervention in given for read in intervention.reads} - {name}
-            graph.add_edges_from((read, name) for read in reads)
-            later.add_edges_from((read, name) for read in reads)
             always = len(given) == len(worlds) and not any(name in g.reads for g in given)
-            for parent in () if always else node.parents:
-                later.add_edge(parent.name, name)
-                if not parent.lag:
-                    graph.add_edge(parent.name, name)
-        try:
-            order = list(nx.lexicographical_topological_sort(graph))
-        except nx.NetworkXUnfeasible:
-            cycle = sorted({edge[0] for edge in nx.find_cycle(graph)})
+            parents = () if always else node.parents
+            causes[name] = reads.union(parent.name for parent in parents if not parent.lag)
+            for cause in reads.union(parent.name for parent in parents):
+                effects.setdefault(cause, []).append(name)
+        order = causal_order(causes)
+        if order is None:
+            cycle = sorted(some_cycle(causes))
             culprit = next(n for n in cycle if any(n in world for world in worlds))
             raise InterventionError(
                 culprit,
                 found=f"a function that reads what it causes, by way of {', '.join(cycle)}",
                 mend="Let it read only variables that do not depend on its own value.",
-            ) from None
+            )
         sources = {n for n in nodes if n not in self.factual or any(n in w for w in worlds)}
-        reached = sources.union(*(nx.descendants(later, source) for source in sources))
-        return [nodes[name] for name in order if name in reached]
+        found = reached(sources, effects)
+        return [nodes[name] for name in order if name in found]
 
     def _steps(self) -> list[Rows]:
         rows = len(self.layout.trace)

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-
-import networkx as nx
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from causalsys.errors import QueryError, UnknownNameError
 from causalsys.scm import past
+from causalsys.scm.order import parts, reached
 from causalsys.scm.variables import Kind, Per
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 At = tuple[str, int]
 """A variable at a step; step 0 is now, -1 the step before."""
@@ -63,6 +67,8 @@ class Graph:
     @cached_property
     def within(self) -> nx.DiGraph[str]:
         """The edges inside one step, as a networkx graph."""
+        import networkx as nx
+
         graph: nx.DiGraph[str] = nx.DiGraph()
         graph.add_nodes_from(self.kinds)
         graph.add_edges_from((e.cause, e.effect) for e in self.edges if e.lag == 0)
@@ -90,19 +96,19 @@ class Graph:
 
     def parents(self, name: str) -> tuple[str, ...]:
         """The causes of `name` within the step, sorted by name."""
-        return tuple(sorted(self.within.predecessors(self._known(name))))
+        return tuple(sorted(self._causes.get(self._known(name), ())))
 
     def children(self, name: str) -> tuple[str, ...]:
         """The effects of `name` within the step, sorted by name."""
-        return tuple(sorted(self.within.successors(self._known(name))))
+        return tuple(sorted(self._effects.get(self._known(name), ())))
 
     def ancestors(self, name: str) -> frozenset[str]:
         """All causes of `name` within the step, without `name`."""
-        return frozenset(nx.ancestors(self.within, self._known(name)))
+        return frozenset(reached([self._known(name)], self._causes) - {name})
 
     def descendants(self, name: str) -> frozenset[str]:
         """All effects of `name` within the step, without `name`."""
-        return frozenset(nx.descendants(self.within, self._known(name)))
+        return frozenset(reached([self._known(name)], self._effects) - {name})
 
     def d_separated(
         self,
@@ -131,6 +137,8 @@ class Graph:
             >>> Chain.graph.d_separated("a", "c"), Chain.graph.d_separated("a", "c", given="b")
             (False, True)
         """
+        import networkx as nx
+
         left, right, known = (self._points(points) for points in (x, y, given))
         if left & right or left & known or right & known:
             shared = (left & right) | (left & known) | (right & known)
@@ -144,6 +152,8 @@ class Graph:
 
     def unrolled(self, steps: int) -> nx.DiGraph[At]:
         """The graph over `steps` steps, the last one numbered 0; traces' variables once."""
+        import networkx as nx
+
         graph: nx.DiGraph[At] = nx.DiGraph()
         for step in range(1 - steps, 1):
             graph.add_nodes_from(self._at(name, step) for name in self.kinds)
@@ -164,13 +174,12 @@ class Graph:
 
         A latent also ties what it acts on at different lags: the same draw reaches both.
         """
-        tied: nx.Graph[str] = nx.Graph()
-        tied.add_nodes_from(self.observed)
-        for latent in self.latents:
-            nx.add_path(tied, sorted(self._through_latents(latent, self.edges)))
-        place = {name: i for i, name in enumerate(self.order)}
-        parts = (frozenset(part) for part in nx.connected_components(tied))
-        return tuple(sorted(parts, key=lambda part: min(place[name] for name in part)))
+        ties = [
+            tie
+            for latent in self.latents
+            for tie in pairwise(sorted(self._through_latents(latent, self.edges)))
+        ]
+        return tuple(frozenset(part) for part in parts(self.observed, ties))
 
     def projection(self) -> Projection:
         """The latent projection of one step onto the observed variables (Verma, 1993)."""
@@ -184,6 +193,22 @@ class Graph:
             else:
                 directed |= {(name, effect) for effect in reached}
         return Projection(self.observed, frozenset(directed), frozenset(bidirected))
+
+    @cached_property
+    def _causes(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for edge in self.edges:
+            if edge.lag == 0:
+                found.setdefault(edge.effect, []).append(edge.cause)
+        return found
+
+    @cached_property
+    def _effects(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for edge in self.edges:
+            if edge.lag == 0:
+                found.setdefault(edge.cause, []).append(edge.effect)
+        return found
 
     def _through_latents(self, name: str, edges: Iterable[Edge]) -> set[str]:
         """The observed variables reached from `name` along directed paths of latents only."""

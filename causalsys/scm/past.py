@@ -11,9 +11,9 @@ from __future__ import annotations
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
-
 if TYPE_CHECKING:
+    import networkx as nx
+
     from causalsys.scm.graph import At, Graph
 
 Tie = tuple[str, str, int]
@@ -26,6 +26,8 @@ def window(graph: Graph, back: int) -> nx.DiGraph[Any]:
     Returns:
         Nodes are (variable, step), a trace's variables at step 0; and one more for each tie.
     """
+    import networkx as nx
+
     unrolled: nx.DiGraph[Any] = graph.unrolled(back + 1)
     before = _causes_before(graph, back)
     place = {name: i for i, name in enumerate(graph.order)}
@@ -88,6 +90,8 @@ def _causes_before(graph: Graph, back: int) -> dict[At, set[At]]:
 
 def _summary(graph: Graph) -> nx.DiGraph[str]:
     """Who causes whom at any lag."""
+    import networkx as nx
+
     summary: nx.DiGraph[str] = nx.DiGraph()
     summary.add_nodes_from(graph.order)
     summary.add_edges_from((edge.cause, edge.effect) for edge in graph.edges)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import networkx as nx
 import numpy as np
 
 from causalsys.errors import CycleError, DeclarationError, SupportError, UnknownNameError
 from causalsys.scm.declaration import Declaration, Node, ParentRef
+from causalsys.scm.order import causal_order, some_cycle
 from causalsys.scm.specs import Marginal, ProbabilityTable, StandardNormal
 from causalsys.scm.supports import Categorical
 from causalsys.scm.variables import (
@@ -160,25 +160,19 @@ def _next_states(
 
 
 def _causal_order(nodes: Mapping[str, Node]) -> list[str]:
-    graph: nx.DiGraph[str] = nx.DiGraph()
-    graph.add_nodes_from(nodes)
-    graph.add_edges_from(
-        (parent.name, node.name)
-        for node in nodes.values()
-        for parent in node.parents
-        if parent.lag == 0
-    )
-    try:
-        return list(nx.lexicographical_topological_sort(graph))
-    except nx.NetworkXUnfeasible:
-        cycle = [edge[0] for edge in nx.find_cycle(graph)]
-        start = cycle.index(min(cycle))
-        cycle = [*cycle[start:], *cycle[:start]]
+    causes = {
+        name: [parent.name for parent in node.parents if parent.lag == 0]
+        for name, node in nodes.items()
+    }
+    order = causal_order(causes)
+    if order is None:
+        cycle = some_cycle(causes)
         raise CycleError(
             cycle[0],
             found="a cycle within one step: " + " → ".join([*cycle, cycle[0]]),
             mend="Drop an edge, or let one of them act a step later: parents=[x.lag(1)].",
-        ) from None
+        )
+    return order
 
 
 def _check_mechanism(node: Node) -> None:
