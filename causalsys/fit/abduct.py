@@ -186,9 +186,8 @@ def _infer(
     """Noises `[sample, row, ...]` of the unknown variables of one part."""
     unknown = [node for node in part if node.learned and _is_unknown(node, table)]
     names = {node.name for node in unknown}
-    prior = {
-        n: mechanisms[n].draw_noise((len(index), table.rows), generator=generator) for n in names
-    }
+    shape = (len(index), table.rows)
+    prior = {n.name: mechanisms[n.name].draw_noise(shape, generator=generator) for n in unknown}
     likelihood = [n for n in part if n.name not in names and n.function is None]
     gappy = any(name in table.values for name in names)
     if not likelihood and not gappy:
