@@ -62,10 +62,9 @@ class LinearMechanism(Additive):
                 found=f"{rows} rows for {width} columns of parents and a constant",
                 mend=f"Give at least {width + 2} rows, or fewer parents.",
             )
-        ones = line.new_ones(*line.shape, 1)
-        full = (
-            ones if design is None else torch.cat([ones.expand(*design.shape[:-1], 1), design], -1)
-        )
+        lead = line.shape if design is None else design.shape[:-1]
+        ones = line.new_ones(*lead, 1)
+        full = ones if design is None else torch.cat([ones, design], -1)
         coefficients, rank = _least_squares(full, line, sample.weight, training=training)
         state["constant"], state["weight"] = coefficients[:, :1], coefficients[:, 1:]
         if design is None:
