@@ -462,6 +462,7 @@ FITS: list[tuple[Act, type[CausalSysError], str, str]] = [
     (lambda w: Regions.fit({"regoin": ["eu", "us"]}), MissingColumnError, "region", "'regoin'?"),
     (lambda w: Shop.fit(cell("load", np.nan), missing="error"), DataError, "load", "row 3"),
     (lambda w: Queue.fit(traces()), DataError, "data", "cs.Traces"),
+    (lambda w: Queue.fit(gap()), DataError, "work", "every step"),
     (lambda w: Queue.fit(cs.Traces(traces()[:0])), DataError, "data", "no rows"),
     (lambda w: Shop.fit(w.folder), DataError, "data", "no file"),
     (lambda w: Shop.fit(w.file(b"a,b\n1,2\n")), DataError, "data", "file.cs"),

@@ -45,13 +45,13 @@ def maximise_classes(scope: Scope, *, weight: Tensor, generator: torch.Generator
         generator: Fixes the attempts.
     """
     scope, weight = _counted(scope, weight)
-    tries = _started(scope, weight[:1].expand(_ATTEMPTS, -1), generator)
-    problem = _Problem(scope, tries)
-    own = weight[:1].expand(_ATTEMPTS, -1)
-    found = minimise(problem.under(own), problem.start(), steps=_STEPS)
-    scores = problem.under(own)(found, torch.arange(_ATTEMPTS))
+    own, first = weight[:1].expand(_ATTEMPTS, -1), scope.members(torch.zeros(1, dtype=torch.int64))
+    tries = _Problem(first, _started(first, own, generator))
+    found = minimise(tries.under(own), tries.start(), steps=_STEPS)
+    scores = tries.under(own)(found, torch.arange(_ATTEMPTS))
     good = int((scores <= scores.min() + 2.0 / weight[0].sum()).sum())
     best = found[scores.argmin()].expand(len(weight), -1)
+    problem = _Problem(scope, tries.started)
     points = minimise(problem.under(weight), best, steps=_STEPS)
     return Maximum(problem.mechanisms(points), good, _ATTEMPTS)
 
@@ -84,7 +84,8 @@ class _Problem:
 
         def losses(points: Tensor, whose: Tensor) -> Tensor:
             own = weight[whose]
-            likelihood = summed_out(self.scope.with_mechanisms(self.mechanisms(points)), {})
+            scope = self.scope.members(whose).with_mechanisms(self.mechanisms(points))
+            likelihood = summed_out(scope, {})
             prior = _PRIOR * (points**2).sum(-1)
             return (prior - (own * likelihood).sum(-1)) / own.sum(-1)
 

@@ -147,8 +147,8 @@ def _with_imputation(
     for turn in range(_ROUNDS):
         full = impute(fitted, table, seed=options.seed + turn + 1)
         fitted = _merged(fitted, _fit_blocks(touched, full, options=options))
-    counts = {name: int(gone.sum()) for name, gone in table.missing.items()}
-    told = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
+    learned = sorted(name for name in table.missing if fitted.node(name).learned)
+    told = ", ".join(f"{name} ({int(table.missing[name].sum())})" for name in learned)
     note = f"missing cells were inferred, taken as missing at random: {told}"
     notes = (*fitted.diagnostics.notes, note)
     return replace(fitted, diagnostics=replace(fitted.diagnostics, notes=notes))

@@ -90,7 +90,9 @@ class _Problem:
             design = mechanism.columns(factors.plain(node))
             observed = [] if design is None else [design[..., factors.observed(node)]]
             ones = torch.ones_like(line).unsqueeze(-1)
-            block = torch.cat([(line / spread).unsqueeze(-1), ones, *observed], -1)
+            parts = [(line / spread).unsqueeze(-1), ones, *observed]
+            lead = max(map(len, parts))  # one data set per member, once cells are imputed
+            block = torch.cat([part.expand(lead, *part.shape[1:]) for part in parts], -1)
             blocks.append(block)
             spreads.append(spread)
             slopes.append(block.shape[-1] - 1)

@@ -6,6 +6,7 @@ import torch
 
 from causalsys.data.derived import derive
 from causalsys.data.table import Table
+from causalsys.errors import DataError, EvidenceError
 from causalsys.fit.abduct import abduct
 from causalsys.fit.fitted import Fitted
 
@@ -18,11 +19,17 @@ def impute(fitted: Fitted, table: Table, *, seed: int) -> Table:
         table: Data with gaps.
         seed: Fixes the draws.
 
+    Raises:
+        DataError: A gap cannot be inferred.
+
     Returns:
         Values `[member, row]` where a variable had gaps; no gaps are left.
     """
     members = torch.arange(fitted.members)
-    found = abduct(fitted, table, samples=fitted.members, seed=seed, members=members)
+    try:
+        found = abduct(fitted, table, samples=fitted.members, seed=seed, members=members)
+    except EvidenceError as error:
+        raise DataError(error.variable, found=error.found, mend=error.mend) from None
     completed = {
         name: found.table.values[name] for name in table.values if name in found.table.values
     }

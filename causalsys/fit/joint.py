@@ -93,6 +93,11 @@ class Scope:
             layout=Layout(trace, self.layout.position[rows]),
         )
 
+    def members(self, index: Tensor) -> Scope:
+        """The scope as the members `index` see it, whose data differ once cells are imputed."""
+        known = {k: v if len(v) == 1 else v.index_select(0, index) for k, v in self.known.items()}
+        return replace(self, known=known)
+
     def with_mechanisms(self, mechanisms: Mapping[str, Mechanism]) -> Scope:
         """The same scope under other parameters."""
         return replace(self, mechanisms=mechanisms)
