@@ -19,11 +19,11 @@ def impute(fitted: Fitted, table: Table, *, seed: int) -> Table:
         table: Data with gaps.
         seed: Fixes the draws.
 
-    Raises:
-        DataError: A gap cannot be inferred.
-
     Returns:
         Values `[member, row]` where a variable had gaps; no gaps are left.
+
+    Raises:
+        DataError: A gap cannot be inferred.
     """
     members = torch.arange(fitted.members)
     try:
