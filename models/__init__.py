@@ -1,0 +1,1 @@
+"""Ready-made models of real systems, written as a user would write them."""
