@@ -58,8 +58,16 @@ class Sample:
 
     def first(self) -> Sample:
         """Member 0's part of the sample."""
-        parents = {key: parent[:1] for key, parent in self.parents.items()}
-        return Sample(self.value[:1], parents, self.weight[:1])
+        return self.pick(torch.zeros(1, dtype=torch.int64, device=self.weight.device))
+
+    def pick(self, members: Tensor) -> Sample:
+        """The sample of these members, in this order; a member may come twice."""
+
+        def of(column: Tensor) -> Tensor:
+            return column if column.shape[0] == 1 else column.index_select(0, members)
+
+        parents = {key: of(parent) for key, parent in self.parents.items()}
+        return Sample(of(self.value), parents, self.weight.index_select(0, members))
 
     def take(self, rows: Tensor) -> Sample:
         """The sample with these rows only."""

@@ -95,18 +95,17 @@ class CountMechanism(Mechanism):
 
     def _losses(self, sample: Sample) -> Losses:
         """The negative log posterior per row, as a function of the trained parameters."""
-        total = sample.weight.sum(-1)
         center, spread = _SIZE_PRIOR
 
-        def losses(point: Tensor) -> Tensor:
-            tried = self.with_state(unpack(point, self.state, _TRAINED))
-            data = (sample.weight * tried.log_prob(sample.value, sample.parents)).sum(-1)
+        def losses(point: Tensor, members: Tensor) -> Tensor:
+            tried, part = self.with_state(unpack(point, self.state, _TRAINED)), sample.pick(members)
+            data = (part.weight * tried.log_prob(part.value, part.parents)).sum(-1)
             prior = (
                 _PSEUDO_COUNT * tried.state["constant"][:, 0]
                 - 0.5 * ((tried.state["log_size"][:, 0] - center) / spread) ** 2
                 - 0.5 / _SLOPE_VARIANCE * (tried.state["weight"] ** 2).sum(-1)
             )
-            return -(data + prior) / total
+            return -(data + prior) / part.weight.sum(-1)
 
         return losses
 

@@ -46,17 +46,19 @@ def multinomial_regression(design: Tensor, sample: Sample, *, levels: int) -> tu
         return (root @ vector.unflatten(-1, (columns, levels))).flatten(-2)
 
     def solve(part: Sample, design: Tensor, start: Tensor) -> Tensor:
-        total = part.weight.sum(-1)
-        code = part.value.long().unsqueeze(-1)
+        # The design travels as if it were a parent, to be picked from like one.
+        part = Sample(part.value.long().unsqueeze(-1), {"design": design}, part.weight)
 
-        def losses(point: Tensor) -> Tensor:
+        def losses(point: Tensor, members: Tensor) -> Tensor:
+            mine = part.pick(members)
             table = point.unflatten(-1, (columns, levels))
-            log_odds = design @ table
-            own = log_odds.gather(-1, code.expand(*log_odds.shape[:-1], 1)).squeeze(-1)
-            data = (part.weight * (log_odds.logsumexp(-1) - own)).sum(-1)
+            log_odds = mine.parents["design"] @ table
+            code = mine.value.expand(*log_odds.shape[:-1], 1)
+            own = log_odds.gather(-1, code).squeeze(-1)
+            data = (mine.weight * (log_odds.logsumexp(-1) - own)).sum(-1)
             pseudo = -PSEUDO_COUNT * torch.log_softmax(table[:, 0], dim=-1).sum(-1)
             ridge = 0.5 / SLOPE_VARIANCE * (table[:, 1:] ** 2).sum((-1, -2))
-            return (data + pseudo + ridge) / total
+            return (data + pseudo + ridge) / mine.weight.sum(-1)
 
         return minimise(losses, start, metric=metric)
 

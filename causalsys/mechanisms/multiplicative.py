@@ -73,7 +73,8 @@ class MultiplicativeMechanism(Additive):
         few = first.take(torch.randperm(sample.rows, generator=generator)[:_TRIAL_ROWS])
         tries = product._split(few, generator=generator)
         found = minimise(tries._losses(few), pack(tries.state, _TRAINED), steps=150)
-        best = found[tries._losses(few)(found).argmin()].unsqueeze(0)
+        scores = tries._losses(few)(found, torch.zeros(len(found), dtype=torch.int64))
+        best = found[scores.argmin()].unsqueeze(0)
         # The other members start from the first one's optimum, or their spread would show the
         # optimiser's luck rather than the data's uncertainty.
         best = minimise(tries._losses(first), best)
@@ -116,13 +117,15 @@ class MultiplicativeMechanism(Additive):
 
     def _losses(self, sample: Sample) -> Losses:
         """The negative log likelihood per row, its scale profiled out, with a wide prior."""
-        line, total = self.line(sample.value), sample.weight.sum(-1)
-        least = 1e-12 * (line.var(unbiased=False) + 1e-12)
+        least = 1e-12 * (self.line(sample.value).var(unbiased=False) + 1e-12)
 
-        def losses(point: Tensor) -> Tensor:
+        def losses(point: Tensor, members: Tensor) -> Tensor:
+            # Attempts at one data set, or members each with their own.
+            part = sample.pick(members if sample.members > 1 else 0 * members)
             tried = self.with_state(unpack(point, self.state, _TRAINED))
-            residual = line - tried.location(sample.parents)
-            square = (sample.weight * residual**2).sum(-1) / total
+            residual = self.line(part.value) - tried.location(part.parents)
+            total = part.weight.sum(-1)
+            square = (part.weight * residual**2).sum(-1) / total
             prior = 0.5 / _SLOPE_VARIANCE * (tried.state["weight"] ** 2).sum((-1, -2)) / total
             return 0.5 * torch.log(square + least) + prior
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-Losses = Callable[[Tensor], Tensor]
+Losses = Callable[[Tensor, Tensor], Tensor]
+"""From points `[point, parameter]`, and whose they are, `[point]`, to losses `[point]`."""
 Metric = Callable[[Tensor], Tensor]
 _ARMIJO = 1e-4
 _HALVINGS = 25
@@ -30,8 +31,8 @@ def minimise(
     """The points that minimise `losses`, `[member, parameter]`.
 
     Args:
-        losses: Maps points `[member, parameter]` to losses `[member]`; member i's loss depends
-            on point i alone. Several are added up, and only one at a time is in memory.
+        losses: The loss of each member's point. Several are added up, and only one of them is
+            in memory at a time.
         start: Where to start, `[member, parameter]`.
         steps: The most steps.
         tolerance: A member is done when no element of its gradient is larger.
@@ -40,7 +41,8 @@ def minimise(
     """
     losses = [losses] if callable(losses) else list(losses)
     point = start.detach().clone()
-    loss, slope = _evaluate(losses, point)
+    everyone = torch.arange(len(point), device=point.device)
+    loss, slope = _evaluate(losses, point, everyone)
     pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=memory)
     scale = 1 / slope.abs().sum(-1, keepdim=True).clamp(min=1.0)
     if metric is not None:
@@ -73,15 +75,15 @@ def minimise(
     return point
 
 
-def _evaluate(losses: Sequence[Losses], point: Tensor) -> tuple[Tensor, Tensor]:
+def _evaluate(losses: Sequence[Losses], point: Tensor, members: Tensor) -> tuple[Tensor, Tensor]:
     point = point.detach().requires_grad_(True)
     total, slope = torch.zeros_like(point[:, 0]), torch.zeros_like(point)
     for each in losses:
         with torch.enable_grad():
-            loss = each(point)
+            loss = each(point, members)
             (part,) = torch.autograd.grad(loss.sum(), point)
         total, slope = total + loss.detach(), slope + part
-    return total, slope
+    return total.detach(), slope
 
 
 def _two_loops(
@@ -111,16 +113,20 @@ def _search(
     done: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The first of the steps 1, 1/2, 1/4, ... that descends enough, for each member."""
-    stride = torch.where(done, torch.zeros_like(loss), torch.ones_like(loss))
-    new, new_loss, new_slope = point, loss, torch.zeros_like(point)
-    enough = done
+    new, new_loss, new_slope = point.clone(), loss.clone(), torch.zeros_like(point)
+    moved = torch.zeros_like(done)
+    seeking, stride = torch.nonzero(~done).squeeze(-1), 1.0
     for _ in range(_HALVINGS):
-        new = point + stride.unsqueeze(-1) * direction
-        new_loss, new_slope = _evaluate(losses, new)
-        finite = torch.isfinite(new_loss) & torch.isfinite(new_slope).all(-1)
-        enough = done | (finite & (new_loss <= loss + _ARMIJO * stride * downhill))
-        if bool(enough.all()):
+        if not len(seeking):
             break
-        stride = torch.where(enough, stride, 0.5 * stride)
+        tried = point[seeking] + stride * direction[seeking]
+        tried_loss, tried_slope = _evaluate(losses, tried, seeking)
+        finite = torch.isfinite(tried_loss) & torch.isfinite(tried_slope).all(-1)
+        low = tried_loss <= loss[seeking] + _ARMIJO * stride * downhill[seeking]
+        found = seeking[finite & low]
+        new[found], new_loss[found] = tried[finite & low], tried_loss[finite & low]
+        new_slope[found] = tried_slope[finite & low]
+        moved[found] = True
+        seeking, stride = seeking[~(finite & low)], 0.5 * stride
     # Where rounding hides the descent, the member stays where it is.
-    return new, new_loss, new_slope, enough & ~done
+    return new, new_loss, new_slope, moved

@@ -21,6 +21,9 @@ from causalsys.mechanisms.nets import apply_net, start_net
 from causalsys.mechanisms.rational_quadratic import Spline
 
 _LOG_2PI = math.log(2 * math.pi)
+_SCALE_SHARE, _SHAPE_SHARE = 0.5, 0.25
+"""How strongly scale and shape follow their outputs of the network. Less than the location, as
+the weights' prior is the same for all, and the noise's law seldom bends as much as its place."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,6 @@ class SplineMechanism(Mechanism):
         location = center + spread * out[0]
         # The scale may shrink to a thousandth of the marginal one, and no further: a density
         # that may shrink without limit has no maximum likelihood.
-        log_scale = spread.log() + 7 * torch.tanh(out[1] / 7)
-        spline = Spline.of(out[2:], bins=self.spec.bins)
+        log_scale = spread.log() + 7 * torch.tanh(_SCALE_SHARE * out[1] / 7)
+        spline = Spline.of(_SHAPE_SHARE * out[2:], bins=self.spec.bins)
         return location, log_scale, spline

@@ -47,7 +47,7 @@ class Training:
 
 _LEAST_ROWS = 10
 _COARSE_ROWS = 1500
-_COARSE_STEPS = 200
+_COARSE_STEPS = 100
 _FINE_STEPS = 60
 _GROWTH = 4
 _MEMORY = 30
@@ -123,18 +123,19 @@ def _losses(mechanism: Mechanism, sample: Sample, names: list[str]) -> list[Loss
     total = sample.weight.sum(-1)
 
     def of(chunk: Sample) -> Losses:
-        def losses(point: Tensor) -> Tensor:
-            tried = mechanism.with_state(unpack(point, mechanism.state, names))
-            log_prob = tried.log_prob(chunk.value, chunk.parents)
-            return -(chunk.weight * log_prob).sum(-1) / total
+        def losses(point: Tensor, members: Tensor) -> Tensor:
+            own, part = mechanism.members(members), chunk.pick(members)
+            tried = own.with_state(unpack(point, own.state, names))
+            log_prob = tried.log_prob(part.value, part.parents)
+            return -(part.weight * log_prob).sum(-1) / total[members]
 
         return losses
 
-    def prior(point: Tensor) -> Tensor:
+    def prior(point: Tensor, members: Tensor) -> Tensor:
         state = unpack(point, mechanism.state, names)
         weights = [state[name] for name in names if state[name].dim() == 3]
         square = [weight.shape[1] * weight.square().sum((1, 2)) for weight in weights]
-        return sum(square, torch.zeros_like(total)) / (2 * _WEIGHT_VARIANCE * total)
+        return sum(square, 0.0 * point[:, 0]) / (2 * _WEIGHT_VARIANCE * total[members])
 
     rows = torch.arange(sample.rows)
     return [*(of(sample.take(part)) for part in rows.split(_CHUNK)), prior]
