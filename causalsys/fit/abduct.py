@@ -82,6 +82,26 @@ class Abducted:
         absent = gaps[rows].reshape(-1, *[1] * len(mechanism.noise_shape))
         return torch.where(absent, drawn[:, rows], pulled)
 
+    def carry(
+        self, node: Node, rows: slice | Tensor, changed: Mapping[str, Tensor]
+    ) -> Tensor | None:
+        """The value of a variable under changed parents, its noise being what was seen of it.
+
+        Args:
+            node: A learned variable.
+            rows: Which rows.
+            changed: The parents that differ, by key, `[..., 1 or sample, row]`.
+
+        Returns:
+            `[..., 1 or sample, row]`; None where the value does not determine the noise, which
+            is then drawn: see `noise_of`.
+        """
+        mechanism = self.mechanisms[node.name]
+        if node.name in self.noises or not mechanism.bijective:
+            return None
+        parents = {key: parent[:, rows] for key, parent in self._parents(node).items()}
+        return mechanism.carry(self.table.values[node.name][:, rows], parents, changed)
+
     def _parents(self, node: Node) -> dict[str, Tensor]:
         """All parents' values; lagged ones are shifted once and kept."""
         if node.name not in self._shifted:

@@ -46,6 +46,22 @@ class Additive(Mechanism):
         line = self.location(parents) + from_noise(noise, self.state)
         return from_line(line, support=self.support, offset=self.state["offset"])
 
+    def carry(
+        self,
+        value: Tensor,
+        parents: Parents,
+        changed: Parents,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        # The same noise is the same residual, whatever its law: only the location moves.
+        line = self.line(value) + self.shift(parents, changed)
+        return from_line(line, support=self.support, offset=self.state["offset"])
+
+    def shift(self, parents: Parents, changed: Parents) -> Tensor:
+        """How far the location moves where the parents in `changed` differ."""
+        return self.location({**parents, **changed}) - self.location(parents)
+
     def finish(self, sample: Sample) -> Self:
         """Fit the law of the residuals that training left."""
         if self.spec.noise == "normal" or len(sample.parents) < len(self.parents):

@@ -137,6 +137,24 @@ class Mechanism(ABC):
     def push(self, noise: Tensor, parents: Parents) -> Tensor:
         """The value that `noise` gives."""
 
+    def carry(
+        self,
+        value: Tensor,
+        parents: Parents,
+        changed: Parents,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """What `value` would have been under other parents, its noise being the same.
+
+        Args:
+            value: The value that was seen.
+            parents: The parents under which it was seen.
+            changed: Those of them that differ, as they would have been.
+            generator: As for `pull`.
+        """
+        return self.push(self.pull(value, parents, generator=generator), {**parents, **changed})
+
     def fit(self, sample: Sample, *, training: Training) -> Self:
         """The maximum-likelihood fit, by gradient unless the family has a closed form."""
         return by_gradient(self, sample, training=training)

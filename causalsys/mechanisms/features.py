@@ -92,6 +92,59 @@ def columns(
     return ((raw - state["center"]) / state["spread"]).clamp(-_FAR, _FAR)
 
 
+def weighted(
+    values: Parents,
+    weight: Tensor,
+    *,
+    parents: Mapping[str, Support],
+    scale: Scale,
+    state: State,
+) -> Tensor | None:
+    """`Σ weight · column` over the columns of some parents, before standardising.
+
+    One pass over memory for each column, and no matrix of columns in between.
+
+    Args:
+        values: The parents that are added up, `[..., 1 or sample, row]`.
+        weight: `[1 or sample, column]`, of the columns of all parents.
+        parents: The supports of all parents.
+        scale: How positive parents enter.
+        state: The constants of `start_columns`.
+
+    Returns:
+        `[..., sample, row]`; None without parents.
+    """
+    total: Tensor | None = None
+    start = 0
+    for key, width in widths(parents, scale=scale).items():
+        mine = weight[:, start : start + width]
+        start += width
+        if key not in values:
+            continue
+        value, support, offset = values[key], parents[key], state.get(f"offset.{key}")
+        if support.size is None and isinstance(support, Categorical):
+            term = _looked_up(value, mine)
+        elif width == 1 and support.size is None:
+            column = _column(value, support, scale=scale, offset=offset).squeeze(-1)
+            column = column.to(weight.dtype)
+            term = mine * column if total is None else torch.addcmul(total, mine, column)
+            total = term
+            continue
+        else:
+            raw = _column(value, support, scale=scale, offset=offset).to(weight.dtype)
+            term = (raw @ mine.unsqueeze(-1)).squeeze(-1)
+        total = term if total is None else total + term
+    return total
+
+
+def _looked_up(codes: Tensor, weight: Tensor) -> Tensor:
+    """The weight of each code's level, `[..., sample, row]`; the first level has none."""
+    table = torch.cat([torch.zeros_like(weight[:, :1]), weight], dim=-1)
+    lead, members = codes.shape[:-2], max(codes.shape[-2], len(table))
+    places = codes.expand(*lead, members, codes.shape[-1])
+    return table.expand(*lead, members, table.shape[-1]).gather(-1, places)
+
+
 def _column(value: Tensor, support: Support, *, scale: Scale, offset: Tensor | None) -> Tensor:
     """One parent's columns before standardising, `[..., row, width]`."""
     vector = value if support.size else value.unsqueeze(-1)

@@ -12,7 +12,7 @@ from torch import Tensor
 from causalsys.errors import FitError
 from causalsys.mechanisms.additive import Additive
 from causalsys.mechanisms.base import Parents, Sample
-from causalsys.mechanisms.features import Scale
+from causalsys.mechanisms.features import Scale, weighted
 from causalsys.mechanisms.training import Training
 
 _SINGULAR = 1e-10
@@ -32,10 +32,29 @@ class LinearMechanism(Additive):
         return "log" if getattr(self.spec, "link", "identity") == "log" else "raw"
 
     def location(self, parents: Parents) -> Tensor:
-        design = self.columns(parents)
-        if design is None:
+        if not self.parents:
             return self.state["constant"]
-        return (design @ self.state["weight"].unsqueeze(-1)).squeeze(-1) + self.state["constant"]
+        weight = self._raw_weight
+        center = self.state["center"].squeeze(-2)
+        constant = self.state["constant"] - (weight * center).sum(-1, keepdim=True)
+        return constant + self._weighted(parents, weight)
+
+    def shift(self, parents: Parents, changed: Parents) -> Tensor:
+        if not changed:
+            return self.state["constant"].new_zeros(1, 1)
+        weight = self._raw_weight
+        before = {key: parents[key] for key in changed}
+        return self._weighted(changed, weight) - self._weighted(before, weight)
+
+    @property
+    def _raw_weight(self) -> Tensor:
+        """The weights of the columns before standardising, `[member, column]`."""
+        return self.state["weight"] / self.state["spread"].squeeze(-2)
+
+    def _weighted(self, values: Parents, weight: Tensor) -> Tensor:
+        found = weighted(values, weight, parents=self.parents, scale=self.scale, state=self.state)
+        assert found is not None
+        return found
 
     def start(self, sample: Sample, *, generator: torch.Generator) -> Self:
         state = self._start_columns(sample)

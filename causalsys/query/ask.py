@@ -164,6 +164,9 @@ def _plan(fitted: Fitted, found: Abducted, *, redraw: frozenset[str] = frozenset
             (found.samples, len(rows)), generator=torch.Generator().manual_seed(seed)
         )
 
+    def carry(node: Node, at: Rows, changed: Mapping[str, Tensor]) -> Tensor | None:
+        return None if node.name in redraw else found.carry(node, at, changed)
+
     return Unfolding(
         fitted.schema,
         found.mechanisms,
@@ -172,6 +175,7 @@ def _plan(fitted: Fitted, found: Abducted, *, redraw: frozenset[str] = frozenset
         found.table.layout,
         found.samples,
         found.seed,
+        carry,
     )
 
 

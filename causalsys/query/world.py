@@ -41,6 +41,8 @@ class Unfolding:
         layout: The traces of the rows.
         samples: How many samples.
         seed: Fixes random policies.
+        carry: The value of a learned variable under changed parents, where its factual value
+            determines its noise; otherwise None, and `noise_of` is asked.
     """
 
     schema: Schema
@@ -50,6 +52,7 @@ class Unfolding:
     layout: Layout
     samples: int
     seed: int
+    carry: Callable[[Node, Rows, Mapping[str, Tensor]], Tensor | None] | None = None
 
     def predict(self, worlds: Sequence[World]) -> dict[str, Tensor]:
         """The values of what the interventions reach, `[world, sample, row]`.
@@ -79,6 +82,8 @@ class Unfolding:
         shape = (worlds, self.samples, len(self.layout.trace))
         kind = torch.int64 if isinstance(support, Categorical) else torch.float64
         full = (*shape, support.size) if support.size else shape
+        if not self.schema.declaration.temporal:
+            return torch.empty(full, dtype=kind)
         return torch.full(full, node.initial, dtype=kind)
 
     def _reached(self, worlds: Sequence[World]) -> list[Node]:
@@ -143,6 +148,10 @@ class _Cell:
         """What the variable would be by itself, `[world or 1, sample or 1, row]`."""
         if self._natural is None:
             node, supports = self.node, self.plan.schema.supports
+            carried = self._carried()
+            if carried is not None:
+                self._natural = carried
+                return carried
             parents = {ref.key: self._parent(ref) for ref in node.parents}
             if node.function is not None:
                 value = call(
@@ -157,6 +166,18 @@ class _Cell:
                 noise = self.plan.noise_of(node, self.rows)
                 self._natural = self.plan.mechanisms[node.name].push(noise, parents)
         return self._natural
+
+    def _carried(self) -> Tensor | None:
+        """The factual value, moved by what changed above it."""
+        if self.plan.carry is None or not self.node.learned:
+            return None
+        changed = {
+            ref.key: self._parent(ref) for ref in self.node.parents if ref.name in self.values
+        }
+        value = self.plan.carry(self.node, self.rows, changed)
+        # Nothing above it changed: it has no axis of worlds yet.
+        axes = 3 if self.plan.schema.supports[self.node.name].size is None else 4
+        return value.unsqueeze(0) if value is not None and value.dim() < axes else value
 
     def _parent(self, ref: ParentRef) -> Tensor:
         if not ref.lag:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from causalsys.mechanisms.base import Mechanism, Sample
 from causalsys.mechanisms.conformance.algebra import (
+    check_carry,
     check_density,
     check_noise_law,
     check_round_trip,
@@ -39,6 +40,7 @@ from causalsys.mechanisms.training import Training
 CHECKS: tuple[Callable[[Case], None], ...] = (
     check_types,
     check_round_trip,
+    check_carry,
     check_noise_law,
     check_density,
     check_slopes,
@@ -77,6 +79,7 @@ __all__ = [
     "CHECKS",
     "Case",
     "check_batches",
+    "check_carry",
     "check_degenerate",
     "check_density",
     "check_deterministic",

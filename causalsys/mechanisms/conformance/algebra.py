@@ -33,6 +33,25 @@ def check_round_trip(case: Case) -> None:
     case.demand(gap <= 1e-6, f"push(pull(value)) is {gap:.1e} sd away from the value")
 
 
+def check_carry(case: Case) -> None:
+    """`carry` is `pull` and then `push` under the changed parents, to 1e-6 sd.
+
+    Each parent is changed alone, and nothing is. Bijective mechanisms only: where the noise is
+    drawn, both go through it.
+    """
+    mechanism, sample = case.fitted, case.sample
+    if not mechanism.bijective:
+        return
+    noise = mechanism.pull(sample.value, sample.parents)
+    spread = float(sample.value.double().std()) or 1.0
+    changes: list[Parents] = [{key: sample.parents[key].flip(1)} for key in sample.parents]
+    for changed in [{}, *changes]:
+        carried = mechanism.carry(sample.value, sample.parents, changed)
+        pushed = mechanism.push(noise, {**sample.parents, **changed})
+        gap = float((carried - pushed).abs().max()) / max(spread, float(pushed.std()))
+        case.demand(gap <= 1e-6, f"carry is {gap:.1e} sd away from push(pull(value))")
+
+
 def check_noise_law(case: Case) -> None:
     """`pull` of values drawn from the mechanism follows the stated law, element by element.
 
