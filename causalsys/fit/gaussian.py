@@ -60,7 +60,8 @@ def maximise(scope: Scope, *, weight: Tensor, generator: torch.Generator) -> Max
     scores = own.losses(tries, torch.arange(_ATTEMPTS))
     good = scores <= scores.min() + 2.0 / scope.rows
     best = tries[scores.argsort(stable=True)[: int(good.sum())]]
-    aligned = problem.aligned(best[torch.arange(len(weight)) % len(best)], best[:1])
+    best = problem.aligned(best, problem.upright(best[:1]))
+    aligned = best[torch.arange(len(weight)) % len(best)]
     points = minimise(problem.losses, aligned, steps=_STEPS)
     return Maximum(problem.mechanisms(problem.aligned(points, points[:1])), len(best), _ATTEMPTS)
 
@@ -150,6 +151,12 @@ class _Problem:
         loss = 0.5 * (log_det + fit) + 0.5 * wide / (_PRIOR * self.rows)
         return torch.where(failed > 0, torch.full_like(loss, torch.inf), loss)
 
+    def upright(self, point: Tensor) -> Tensor:
+        """The point with each latent's strongest loading positive: its sign is a convention."""
+        _, loading, _ = self._read(point)
+        strongest = loading.gather(-2, loading.abs().argmax(-2, keepdim=True))
+        return self._turned(point, loading * strongest.sign())
+
     def aligned(self, points: Tensor, model: Tensor) -> Tensor:
         """The points with each latent's sign as in `model`: the likelihood does not see it."""
         if not len(points):
@@ -157,11 +164,14 @@ class _Problem:
         _, loading, _ = self._read(points)
         _, wanted, _ = self._read(model)
         sign = torch.where((loading * wanted).sum(-2) < 0, -1.0, 1.0).to(points.dtype)
-        flipped = points.clone()
-        at = sum(self.slopes)
-        size = int(self.mask.sum())
-        flipped[:, at : at + size] = (loading * sign.unsqueeze(-2))[:, self.mask]
-        return flipped
+        return self._turned(points, loading * sign.unsqueeze(-2))
+
+    def _turned(self, points: Tensor, loading: Tensor) -> Tensor:
+        """The points with other loadings."""
+        at, size = sum(self.slopes), int(self.mask.sum())
+        turned = points.clone()
+        turned[:, at : at + size] = loading[:, self.mask]
+        return turned
 
     def mechanisms(self, points: Tensor) -> dict[str, Mechanism]:
         """The mechanisms with the points as their parameters."""
