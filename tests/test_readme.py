@@ -1,0 +1,25 @@
+"""What the README says is true."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_the_first_model_runs_and_tells_the_effect(capsys: pytest.CaptureFixture[str]) -> None:
+    code = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.S)[0]
+    names: dict[str, object] = {"__name__": "readme"}
+    exec(compile(code, "README.md", "exec"), names)  # noqa: S102  (our own README)
+    ratio = names["answer"].mean("latency") / names["logs"]["latency"].head(3)
+    # Doubling the load multiplies latency by 2 ** 0.8. The exponent's standard error with 2000
+    # rows is about 0.01, and a confounded regression would give about 0.1.
+    assert ratio.between(2**0.75, 2**0.85).all()
+    assert "Not checked" in capsys.readouterr().out
+
+
+def test_its_links_lead_somewhere() -> None:
+    text = README.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert (README.parent / target).exists(), target
