@@ -14,14 +14,17 @@ from torch import Tensor
 from causalsys.data.levels import coder
 from causalsys.errors import DataError, OutsideSupportError
 from causalsys.scm.declaration import Node
-from causalsys.scm.supports import Categorical, Support
+from causalsys.scm.supports import Categorical, Fraction, Positive, Real, Support
 
 
-def column(cells: pd.DataFrame, node: Node, support: Support) -> tuple[Tensor, Tensor]:
-    """One variable's values `[1, row]` and where they are missing, `[row]`.
+def column(
+    frame: pd.DataFrame, names: list[str], *, node: Node, support: Support
+) -> tuple[Tensor, Tensor | None]:
+    """One variable's values `[1, row]`, and where they are missing, `[row]`, if anywhere.
 
     Args:
-        cells: Its column, or the columns of its components.
+        frame: The data.
+        names: Its column, or the columns of its components.
         node: The variable.
         support: Its support, with its levels known.
 
@@ -29,6 +32,10 @@ def column(cells: pd.DataFrame, node: Node, support: Support) -> tuple[Tensor, T
         DataError: A cell is no number, or infinite.
         OutsideSupportError: A value is not in the support.
     """
+    clean = _clean(frame[names[0]], support) if support.size is None else None
+    if clean is not None:
+        return clean, None
+    cells = frame[names]
     gone = cells.isna().to_numpy()
     if isinstance(support, Categorical):
         raw = _codes(cells, gone, node, support)
@@ -53,8 +60,23 @@ def column(cells: pd.DataFrame, node: Node, support: Support) -> tuple[Tensor, T
     if isinstance(support, Categorical):
         tensor = tensor.long()
     if support.size is None:
-        return tensor[:, 0].contiguous().unsqueeze(0), torch.from_numpy(gone[:, 0].copy())
-    return tensor.unsqueeze(0), torch.from_numpy(gone.any(axis=1))
+        tensor = tensor[:, 0].contiguous()
+    missing = torch.from_numpy(gone.any(axis=1)) if gone.any() else None
+    return tensor.unsqueeze(0), missing
+
+
+def _clean(cells: pd.Series, support: Support) -> Tensor | None:
+    """A column of numbers of which none is missing or outside; None where it must be looked into.
+
+    Most are, and two looks tell: at the least of them and at the largest.
+    """
+    if cells.dtype != np.float64 or not isinstance(support, Real | Positive | Fraction):
+        return None
+    values = cells.to_numpy()
+    ends = np.array([values.min(), values.max()])
+    if not np.isfinite(ends).all() or support.outside(ends).any():
+        return None
+    return torch.from_numpy(values.copy()).unsqueeze(0)
 
 
 def _numbers(cells: pd.Series, node: Node) -> NDArray[np.float64]:

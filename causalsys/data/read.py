@@ -48,10 +48,10 @@ def as_frame(data: object, *, what: str = "data") -> tuple[pd.DataFrame, Layout 
         )
     if len(frame) == 0:
         raise DataError(what, found="no rows", mend="Give at least one row.")
-    repeated = frame.columns[frame.columns.duplicated()]
-    if len(repeated):
+    if not frame.columns.is_unique:
+        repeated = frame.columns[frame.columns.duplicated()][0]
         raise DataError(
-            str(repeated[0]), found=f"two columns of this name in {what}", mend="Rename one."
+            str(repeated), found=f"two columns of this name in {what}", mend="Rename one."
         )
     if layout is None and not frame.index.is_unique:
         label = frame.index[frame.index.duplicated()][0]
@@ -130,18 +130,19 @@ def _columns(
             continue
         if absent:
             raise no_column(node.name, absent[0], frame.columns)
-        value, gone = column(frame[names], node, schema.supports[node.name])
+        value, gone = column(frame, names, node=node, support=schema.supports[node.name])
+        if gone is None:
+            values[node.name] = value
+            continue
         if optional and bool(gone.all()):
             continue
-        if missing == "error" and bool(gone.any()):
+        if missing == "error":
             raise DataError(
                 node.name,
                 found=f"a missing value in row {frame.index[int(gone.nonzero()[0])]!r}",
                 mend='Drop the row, or leave missing="latent" to have it inferred.',
             )
-        values[node.name] = value
-        if bool(gone.any()):
-            gaps[node.name] = gone
+        values[node.name], gaps[node.name] = value, gone
     return values, gaps
 
 
@@ -159,7 +160,7 @@ def _weights(
     weight: str | NDArray[np.float64] | None, frame: pd.DataFrame, layout: Layout | None
 ) -> Tensor:
     if weight is None:
-        return torch.ones(len(frame), dtype=torch.float64)
+        return torch.ones(1, dtype=torch.float64).expand(len(frame))
     name, order = "weight", None if layout is None else layout.order
     if isinstance(weight, str):
         if weight not in frame.columns:

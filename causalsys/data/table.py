@@ -37,7 +37,7 @@ class Layout:
     @classmethod
     def single(cls, rows: int) -> Layout:
         """Every row is a trace of its own."""
-        return cls(torch.arange(rows), torch.zeros(rows, dtype=torch.int64))
+        return cls(torch.arange(rows), torch.zeros(1, dtype=torch.int64).expand(rows))
 
     @cached_property
     def traces(self) -> int:

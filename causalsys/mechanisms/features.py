@@ -124,16 +124,14 @@ def weighted(
         value, support, offset = values[key], parents[key], state.get(f"offset.{key}")
         if support.size is None and isinstance(support, Categorical):
             term = _looked_up(value, mine)
-        elif width == 1 and support.size is None:
-            column = _column(value, support, scale=scale, offset=offset).squeeze(-1)
-            column = column.to(weight.dtype)
-            term = mine * column if total is None else torch.addcmul(total, mine, column)
-            total = term
-            continue
+            total = term if total is None else total + term
+        elif support.size is None and width == 1:
+            column = _number(value, support, scale=scale, offset=offset)
+            total = mine * column if total is None else torch.addcmul(total, mine, column)
         else:
             raw = _column(value, support, scale=scale, offset=offset).to(weight.dtype)
             term = (raw @ mine.unsqueeze(-1)).squeeze(-1)
-        total = term if total is None else total + term
+            total = term if total is None else total + term
     return total
 
 
@@ -151,8 +149,14 @@ def _column(value: Tensor, support: Support, *, scale: Scale, offset: Tensor | N
     if isinstance(support, Categorical):
         levels = torch.arange(1, max(support.cardinality, 2), device=value.device)
         return (vector.unsqueeze(-1) == levels).flatten(-2)
-    if isinstance(support, Positive | Count) and scale != "raw" and offset is not None:
-        vector = vector.to(offset.dtype)
-        logged = torch.log(vector.clamp(min=0) + offset.to(vector.dtype))
-        return logged if scale == "log" else torch.cat([vector, logged], dim=-1)
-    return vector
+    if scale == "both" and isinstance(support, Positive | Count):
+        logged = _number(vector, support, scale="log", offset=offset)
+        return torch.cat([vector.to(logged.dtype), logged], dim=-1)
+    return _number(vector, support, scale=scale, offset=offset)
+
+
+def _number(value: Tensor, support: Support, *, scale: Scale, offset: Tensor | None) -> Tensor:
+    """A number as one column, as it is or by its logarithm; any shape."""
+    if scale == "raw" or offset is None or not isinstance(support, Positive | Count):
+        return value
+    return torch.log(value.to(offset.dtype).clamp(min=0) + offset)

@@ -232,4 +232,6 @@ class _Cell:
 
 
 def _rows(value: Tensor, rows: Rows, *, vector: bool) -> Tensor:
+    if isinstance(rows, slice):
+        return value.narrow(-2 if vector else -1, rows.start, rows.stop - rows.start)
     return value[..., rows, :] if vector else value[..., rows]
