@@ -21,6 +21,8 @@ from torch import Tensor
 from causalsys.errors import SavedModelError, brief
 
 FORMAT = 1
+_KEY = "causalsys"
+"""The one key of the metadata: safetensors writes several in an order that varies by run."""
 
 
 def place(path: object) -> Path:
@@ -44,7 +46,8 @@ def write(path: Path, tensors: Mapping[str, Tensor], *, content: Mapping[str, An
     """
     text = json.dumps(content, sort_keys=True)
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = {"format": str(FORMAT), "content": text, "digest": _digest(stored, text)}
+    head = {"format": FORMAT, "digest": _digest(stored, text), "content": text}
+    metadata = {_KEY: json.dumps(head, sort_keys=True)}
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         os.close(handle)
@@ -72,8 +75,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise SavedModelError(path.name, found="no such file", mend="Check the path.")
     try:
         with safe_open(path, framework="pt") as archive:
-            metadata = archive.metadata() or {}
-            _check_format(path, metadata)
+            head = _head(path, archive.metadata() or {})
             tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, UnicodeDecodeError) as error:
         raise SavedModelError(
@@ -81,34 +83,43 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             found=f"a file that is cut short or no saved model ({brief(error)})",
             mend="Save the model again.",
         ) from None
-    text = metadata.get("content", "")
-    if metadata.get("digest") != _digest(tensors, text):
+    text = str(head.get("content", ""))
+    if head.get("digest") != _digest(tensors, text):
         raise SavedModelError(
             path.name,
             found="a digest that does not match: the file was altered",
             mend="Save the model again; nothing of this file is used.",
         )
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError:
-        content = None
-    if not isinstance(content, dict):
+    content = _object(text)
+    if content is None:
         raise SavedModelError(path.name, found="no readable content", mend="Save it again.")
     return tensors, content
 
 
-def _check_format(path: Path, metadata: Mapping[str, str]) -> None:
-    written = metadata.get("format", "")
-    if not written.isdecimal():
+def _head(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Format, digest and content, of a format that this version reads."""
+    head = _object(metadata.get(_KEY, "")) or {}
+    written = head.get("format")
+    if not isinstance(written, int):
         raise SavedModelError(
             path.name, found="no causalsys model", mend="Give a file that `save` wrote."
         )
-    if int(written) > FORMAT:
+    if written > FORMAT:
         raise SavedModelError(
             path.name,
             found=f"format {written}, newer than this version's {FORMAT}",
             mend="Update causalsys.",
         )
+    return head
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    """A JSON object; None where the text is none."""
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
