@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -20,7 +20,6 @@ from causalsys.scm.supports import Categorical, Count, Support
 
 _ROWS = 5000
 """Candidates are compared on at most this many rows."""
-_STEPS = 800
 _FEW = 60
 """With fewer rows nothing but the simplest family is tried."""
 _TREES = 500
@@ -74,7 +73,7 @@ def choose(
 ) -> tuple[specs.MechanismSpec, Mechanism, str, dict[str, float]]:
     """Choose a family by the log likelihood of held-out rows.
 
-    Each candidate is fitted with one member, briefly, to two thirds of at most 5000 rows, and
+    Each candidate is fitted with one member to two thirds of at most 5000 rows, and
     scored on the rest. The simplest one within a standard error of the best wins, the error
     being that of the rows' paired differences (the one-standard-error rule of Breiman,
     Friedman, Olshen and Stone, 1984).
@@ -142,7 +141,6 @@ def _compare(
     sample: Sample,
     training: Training,
 ) -> tuple[specs.MechanismSpec, str, dict[str, float]]:
-    brief = replace(training, steps=min(training.steps, _STEPS))
     order = torch.randperm(sample.rows, generator=training.generator())[:_ROWS]
     cut = len(order) // 3
     first = sample.first()
@@ -150,7 +148,7 @@ def _compare(
     weight = check.weight[0] / check.weight[0].sum()
     rows: dict[str, Tensor] = {}
     for spec in tried:
-        fitted = build(spec, support, parents=parents).fit(learn, training=brief)
+        fitted = build(spec, support, parents=parents).fit(learn, training=training)
         with torch.no_grad():
             score = fitted.log_prob(check.value, check.parents)[0]
         rows[title(spec)] = torch.nan_to_num(score, nan=-1e6, neginf=-1e6)

@@ -1,8 +1,8 @@
 """Multinomial logistic regression, for every member at once.
 
-Every level has half a pseudo-count at the centre of the columns (Jeffreys' prior), and the
-slopes a wide normal prior, so that neither a level never seen nor separated classes send a
-coefficient to infinity.
+Every level has half a pseudo-count, spread evenly over the rows (a catalytic prior; Huang,
+Stein, Rubin and Kou, PNAS 2020), and the slopes a wide normal one, so that neither a level never
+seen nor separated classes send a coefficient to infinity.
 """
 
 from __future__ import annotations
@@ -55,10 +55,12 @@ def multinomial_regression(design: Tensor, sample: Sample, *, levels: int) -> tu
             log_odds = mine.parents["design"] @ table
             code = mine.value.expand(*log_odds.shape[:-1], 1)
             own = log_odds.gather(-1, code).squeeze(-1)
-            data = (mine.weight * (log_odds.logsumexp(-1) - own)).sum(-1)
-            pseudo = -PSEUDO_COUNT * torch.log_softmax(table[:, 0], dim=-1).sum(-1)
+            total = mine.weight.sum(-1, keepdim=True)
+            all_counts = log_odds.logsumexp(-1) * (1 + levels * PSEUDO_COUNT / total)
+            hits = own + log_odds.sum(-1) * PSEUDO_COUNT / total
+            data = (mine.weight * (all_counts - hits)).sum(-1)
             ridge = 0.5 / SLOPE_VARIANCE * (table[:, 1:] ** 2).sum((-1, -2))
-            return (data + pseudo + ridge) / mine.weight.sum(-1)
+            return (data + ridge) / total.squeeze(-1)
 
         return minimise(losses, start, metric=metric)
 

@@ -16,7 +16,7 @@ Losses = Callable[[Tensor, Tensor], Tensor]
 """From points `[point, parameter]`, and whose they are, `[point]`, to losses `[point]`."""
 Metric = Callable[[Tensor], Tensor]
 _ARMIJO = 1e-4
-_HALVINGS = 25
+_HALVINGS = 12
 
 
 def minimise(

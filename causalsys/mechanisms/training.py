@@ -49,6 +49,7 @@ _LEAST_ROWS = 10
 _COARSE_ROWS = 1500
 _COARSE_STEPS = 100
 _FINE_STEPS = 60
+_LEAST_STEPS = 10
 _GROWTH = 4
 _MEMORY = 30
 _CHUNK = 8192
@@ -115,7 +116,9 @@ def _stages(rows: int) -> list[tuple[int, int]]:
     sizes = [rows]
     while sizes[0] > 2 * _COARSE_ROWS:
         sizes.insert(0, max(sizes[0] // _GROWTH, _COARSE_ROWS))
-    return [(size, _FINE_STEPS if index else _COARSE_STEPS) for index, size in enumerate(sizes)]
+    # The more rows, the nearer the stage before them came.
+    fine = [min(max(_FINE_STEPS * _CHUNK // size, _LEAST_STEPS), _FINE_STEPS) for size in sizes]
+    return [(sizes[0], _COARSE_STEPS), *zip(sizes[1:], fine[1:], strict=True)]
 
 
 def _losses(mechanism: Mechanism, sample: Sample, names: list[str]) -> list[Losses]:

@@ -49,12 +49,13 @@ FAMILIES: list[tuple[specs.MechanismSpec, Support]] = [
     (specs.GumbelMax(), Categorical(4)),
     (specs.GumbelMax(), Boolean()),
     (specs.GumbelMax(hidden=SMALL), Categorical(3)),
+]
+VECTORS: list[tuple[specs.MechanismSpec, Support]] = [
     (specs.Linear(), Real(size=2)),
     (specs.SplineFlow(hidden=SMALL), Positive(size=2)),
     (specs.CountRegression(), Count(size=2)),
     (specs.GumbelMax(), Categorical(3, size=2)),
-    (specs.Auto(), Real()),
-    (specs.Auto(), Count()),
+    (specs.Auto(), Fraction(size=3)),
 ]
 ROOTS: list[tuple[specs.MechanismSpec, Support]] = [
     *(
@@ -67,6 +68,7 @@ ROOTS: list[tuple[specs.MechanismSpec, Support]] = [
     (specs.Marginal(), Real(size=3)),
 ]
 CASES = [(*family, kind) for family in FAMILIES for kind in PARENTS]
+CASES += [(*family, kind) for family in VECTORS for kind in ("none", "real", "vector")]
 CASES += [(*root, "none") for root in ROOTS]
 
 
@@ -82,7 +84,7 @@ def case(request: pytest.FixtureRequest) -> Case:
     def make() -> Mechanism:
         return build(spec, support, parents=PARENTS[kind])
 
-    return Case(make, example(make()), Training(steps=60))
+    return Case(make, example(make()), Training(steps=25))
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

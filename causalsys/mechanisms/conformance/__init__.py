@@ -70,7 +70,7 @@ def check_mechanism(
     Raises:
         AssertionError: The mechanism breaks the contract; the message says how.
     """
-    case = Case(make, sample or example(make()), training or Training(steps=60))
+    case = Case(make, sample or example(make()), training or Training(steps=25))
     for check in CHECKS:
         check(case)
 

@@ -56,7 +56,7 @@ class Case:
             raise AssertionError(f"{self.label}: {words}.")
 
 
-def example(mechanism: Mechanism, *, rows: int = 300, members: int = 3, seed: int = 0) -> Sample:
+def example(mechanism: Mechanism, *, rows: int = 200, members: int = 3, seed: int = 0) -> Sample:
     """Made-up data in the supports of a mechanism and its parents; the value depends on them."""
     generator = torch.Generator().manual_seed(seed)
     parents = {
