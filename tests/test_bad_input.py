@@ -68,6 +68,11 @@ class Queue(cs.SCM):
         return (queue + work - 2.0 * served).clamp(min=0)
 
 
+class Armed(cs.SCM):
+    served = cs.Arm()
+    work = cs.Observed(cs.Positive(), parents=[served], mechanism=cs.Linear(link="log"))
+
+
 class Regions(cs.SCM):
     region = cs.Observed(cs.Categorical())
 
@@ -462,6 +467,7 @@ FITS: list[tuple[Act, type[CausalSysError], str, str]] = [
     (lambda w: Regions.fit({"regoin": ["eu", "us"]}), MissingColumnError, "region", "'regoin'?"),
     (lambda w: Shop.fit(cell("load", np.nan), missing="error"), DataError, "load", "row 3"),
     (lambda w: Queue.fit(traces()), DataError, "data", "cs.Traces"),
+    (lambda w: Armed.fit(cs.Traces(traces())), DataError, "served", "row 1"),
     (lambda w: Queue.fit(gap()), DataError, "work", "every step"),
     (lambda w: Queue.fit(cs.Traces(traces()[:0])), DataError, "data", "no rows"),
     (lambda w: Shop.fit(w.folder), DataError, "data", "no file"),

@@ -113,6 +113,7 @@ def read(
         layout or Layout.single(len(frame)),
         frame.index,
     )
+    _check_traces(table)
     return derive(table, refusal=refusal)
 
 
@@ -144,6 +145,27 @@ def _columns(
             )
         values[node.name], gaps[node.name] = value, gone
     return values, gaps
+
+
+def _check_traces(table: Table) -> None:
+    """Refuse a variable of traces that changes within one."""
+    first = table.layout.position == 0
+    if bool(first.all()):
+        return
+    start = first.nonzero()[:, 0][table.layout.trace]
+    for node in table.schema.declaration.nodes.values():
+        if node.per != "trace" or node.name not in table.values:
+            continue
+        value = table.values[node.name][0]
+        gone = table.missing.get(node.name, torch.zeros(table.rows, dtype=torch.bool))
+        changed = (value != value[start]) & ~gone & ~gone[start]
+        if bool(changed.any()):
+            row = table.index[int(changed.nonzero()[0])]
+            raise DataError(
+                node.name,
+                found=f"another value in row {row!r} than where its trace begins",
+                mend="Give one value for a whole trace, or declare it as cs.Decision(...).",
+            )
 
 
 def _known_names(schema: Schema, data: Mapping[str, object]) -> None:

@@ -47,9 +47,10 @@ def encode(parts: Parts) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors by path, and all else as JSON values."""
     tensors: dict[str, Tensor] = {}
     mechanisms: dict[str, Any] = {}
-    for name, mechanism in parts.mechanisms.items():
+    for place, name in enumerate(sorted(parts.mechanisms)):
+        mechanism = parts.mechanisms[name]
         mechanisms[name] = {"spec": describe(mechanism.spec), "notes": list(mechanism.notes)}
-        tensors |= {f"mechanism/{name}/{key}": value for key, value in mechanism.state.items()}
+        tensors |= {f"mechanism/{place}/{key}": value for key, value in mechanism.state.items()}
     guides = []
     for index, guide in enumerate(parts.guides):
         inputs = {key: describe(support) for key, support in guide.inputs.items()}
@@ -74,11 +75,11 @@ def encode(parts: Parts) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def decode(tensors: Mapping[str, Tensor], content: Mapping[str, Any], *, schema: Schema) -> Parts:
     """The parts that `encode` wrote, for the model of `schema`."""
     mechanisms = {}
-    for name, values in content["mechanisms"].items():
+    for place, (name, values) in enumerate(sorted(content["mechanisms"].items())):
         node = schema.declaration.node(name)
         spec = spec_from(values["spec"], declared=node.mechanism)
         empty = build(spec, schema.supports[name], parents=schema.parent_supports(node))
-        prefix = f"mechanism/{name}/"
+        prefix = f"mechanism/{place}/"
         mechanisms[name] = empty.with_state(_under(prefix, tensors)).noted(*values["notes"])
     guides = tuple(
         Guide(

@@ -28,7 +28,7 @@ def model(scope: Scope, *, weight: Tensor, prior_weight: float = 1.0) -> None:
             below 1 in the first steps, so that latents are taken up before they are priced.
     """
     plates = _Plates(scope, weight)
-    with pyro.plate("member", len(weight), dim=-2):
+    with pyro.plate(unlike("member"), len(weight), dim=-2):
         noises = {
             node.name: _noise(node, scope, plates, prior_weight)
             for node in scope.nodes
@@ -37,7 +37,7 @@ def model(scope: Scope, *, weight: Tensor, prior_weight: float = 1.0) -> None:
         if configurations(scope):
             units, importance = plates.of(per_trace=scope.by_trace)
             with units, poutine.scale(scale=importance):
-                pyro.factor("known", summed_out(scope, noises))
+                pyro.factor(unlike("known"), summed_out(scope, noises))
             return
         values: dict[str, Tensor] = {}
         for node in scope.nodes:
@@ -60,21 +60,21 @@ def guide(scope: Scope, posterior: Guide, *, weight: Tensor, prior_weight: float
     mean, scale = posterior.posterior(inputs, trace=scope.layout.trace)
     plates = _Plates(scope, weight)
     start = 0
-    with pyro.plate("member", weight.shape[0], dim=-2):
+    with pyro.plate(unlike("member"), weight.shape[0], dim=-2):
         for name, size in zip(posterior.latents, posterior.sizes, strict=True):
             part = slice(start, start + size)
             start += size
             units, importance = plates.of(per_trace=posterior.per_trace)
             with units, poutine.scale(scale=importance * prior_weight):
                 law = dist.Normal(mean[..., part], scale[..., part]).to_event(1)
-                pyro.sample(f"{name}.noise", law)
+                pyro.sample(unlike(f"{name}.noise"), law)
 
 
 class _Plates:
     """The plates of one run: rows, and traces."""
 
     def __init__(self, scope: Scope, weight: Tensor) -> None:
-        self.rows = pyro.plate("row", weight.shape[1], dim=-1)
+        self.rows = pyro.plate(unlike("row"), weight.shape[1], dim=-1)
         self._scope, self._weight = scope, weight
         self._traces: pyro.plate | None = None
 
@@ -84,7 +84,7 @@ class _Plates:
             return self.rows, self._weight
         importance = self._scope.unit_weight(self._weight)
         if self._traces is None:
-            self._traces = pyro.plate("trace", importance.shape[1], dim=-1)
+            self._traces = pyro.plate(unlike("trace"), importance.shape[1], dim=-1)
         return self._traces, importance
 
 
@@ -94,7 +94,7 @@ def _noise(node: Node, scope: Scope, plates: _Plates, prior_weight: float) -> Te
     units, importance = plates.of(per_trace=node.per == "trace")
     with units, poutine.scale(scale=importance * prior_weight):
         zeros = torch.zeros(noise_size(shape), dtype=torch.float64)
-        noise = pyro.sample(f"{node.name}.noise", dist.Normal(zeros, zeros + 1).to_event(1))
+        noise = pyro.sample(unlike(f"{node.name}.noise"), dist.Normal(zeros, zeros + 1).to_event(1))
     noise = noise if shape else noise.squeeze(-1)
     if node.per != "trace":
         return noise
@@ -103,6 +103,11 @@ def _noise(node: Node, scope: Scope, plates: _Plates, prior_weight: float) -> Te
 
 def _support(node: Node, scope: Scope) -> Support:
     return scope.schema.supports[node.name]
+
+
+def unlike(name: str) -> str:
+    """A name for a plate or a site that no variable can have: theirs are printable."""
+    return f"{name}\u200b"
 
 
 def noise_size(shape: tuple[int, ...]) -> int:

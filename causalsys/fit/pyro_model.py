@@ -8,6 +8,7 @@ from torch import Tensor
 
 from causalsys.errors import QueryError
 from causalsys.fit.fitted import Fitted
+from causalsys.fit.program import unlike
 from causalsys.mechanisms.law import MechanismLaw
 from causalsys.scm.evaluate import call
 
@@ -34,8 +35,8 @@ def program(fitted: Fitted, rows: int) -> dict[str, Tensor]:
     values: dict[str, Tensor] = {}
     supports = fitted.schema.supports
     with (
-        pyro.plate("member", fitted.members, dim=-2),
-        pyro.plate("row", rows, dim=-1),
+        pyro.plate(unlike("member"), fitted.members, dim=-2),
+        pyro.plate(unlike("row"), rows, dim=-1),
         torch.no_grad(),
     ):
         for node in declaration.nodes.values():

@@ -121,7 +121,7 @@ def train(district: District, *, training: Training, warmed: bool = False) -> Ou
     rate = training.rate * (_GENTLE if warmed else 1.0)
     optimiser = torch.optim.Adam(list(parameters.values()), lr=rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=rate, total_steps=training.steps, pct_start=0.1
+        optimiser, max_lr=rate, total_steps=max(training.steps, 20), pct_start=0.1
     )
     best = {path: tensor.detach().clone() for path, tensor in parameters.items()}
     best_score = torch.full((district.weight.shape[0],), -math.inf, dtype=torch.float64)

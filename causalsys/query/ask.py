@@ -157,12 +157,15 @@ def _plan(fitted: Fitted, found: Abducted, *, redraw: frozenset[str] = frozenset
     def noise_of(node: Node, at: Rows) -> Tensor:
         if node.name not in redraw:
             return found.noise_of(node, at)
-        rows = found.table.layout.position[at]
-        start = at.start if isinstance(at, slice) else int(at[0])
+        layout = found.table.layout
+        traced = node.per == "trace"
+        start = 0 if traced else at.start if isinstance(at, slice) else int(at[0])
         seed = zlib.crc32(f"{found.seed}/{node.name}/{start}/anew".encode())
-        return found.mechanisms[node.name].draw_noise(
-            (found.samples, len(rows)), generator=torch.Generator().manual_seed(seed)
+        count = layout.traces if traced else len(layout.position[at])
+        drawn = found.mechanisms[node.name].draw_noise(
+            (found.samples, count), generator=torch.Generator().manual_seed(seed)
         )
+        return drawn[:, layout.trace[at]] if traced else drawn
 
     def carry(node: Node, at: Rows, changed: Mapping[str, Tensor]) -> Tensor | None:
         return None if node.name in redraw else found.carry(node, at, changed)
@@ -175,6 +178,7 @@ def _plan(fitted: Fitted, found: Abducted, *, redraw: frozenset[str] = frozenset
         found.table.layout,
         found.samples,
         found.seed,
+        redraw,
         carry,
     )
 

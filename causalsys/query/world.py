@@ -41,6 +41,7 @@ class Unfolding:
         layout: The traces of the rows.
         samples: How many samples.
         seed: Fixes random policies.
+        anew: Variables that are computed though nothing reaches them: their noise is new.
         carry: The value of a learned variable under changed parents, where its factual value
             determines its noise; otherwise None, and `noise_of` is asked.
     """
@@ -52,6 +53,7 @@ class Unfolding:
     layout: Layout
     samples: int
     seed: int
+    anew: frozenset[str] = frozenset()
     carry: Callable[[Node, Rows, Mapping[str, Tensor]], Tensor | None] | None = None
 
     def predict(self, worlds: Sequence[World]) -> dict[str, Tensor]:
@@ -109,7 +111,7 @@ class Unfolding:
                 mend="Let it read only variables that do not depend on its own value.",
             )
         sources = {n for n in nodes if n not in self.factual or any(n in w for w in worlds)}
-        found = reached(sources, effects)
+        found = reached(sources | self.anew, effects)
         return [nodes[name] for name in order if name in found]
 
     def _steps(self) -> list[Rows]:

@@ -71,6 +71,25 @@ def test_a_model_of_a_graph_needs_no_class(tmp_path: Path) -> None:
     assert torch.equal(one.values["y"], two.values["y"])
 
 
+def test_names_of_any_kind(tmp_path: Path) -> None:
+    """Of paths that begin alike, with spaces, and such as Pyro programs use for themselves."""
+    edges = [("row", "a"), ("row", "a/b"), ("a", "a/b/c"), ("row", "member"), ("row", "p99 [ms]")]
+    variables = {"row": cs.Latent(cs.Real())}
+    network = cs.NeuralAdditive(hidden=(4,), noise="normal")
+    model = cs.SCM.from_graph(
+        edges, variables=variables, default=cs.Observed(cs.Real(), mechanism=network)
+    )
+    row = torch.linspace(-1, 1, 40, dtype=torch.float64)
+    data = {name: (row + 0.3 * torch.sin(7 * row + i)).numpy() for i, (_, name) in enumerate(edges)}
+    fitted, path = model.fit(data, ensemble=2, steps=10), tmp_path / "model.cs"
+    fitted.save(path)
+    loaded = cs.load(path)
+    for name, mechanism in fitted.mechanisms.items():
+        assert loaded.mechanisms[name].state.keys() == mechanism.state.keys()
+    one, two = (m.counterfactual(data, do={"a": 1.0}) for m in (fitted, loaded))
+    assert torch.equal(one.values["a/b/c"], two.values["a/b/c"])
+
+
 def test_a_local_class_is_loaded_by_handing_it_over(tmp_path: Path) -> None:
     class Local(cs.SCM):
         x = cs.Observed(cs.Real(), mechanism=cs.Linear())

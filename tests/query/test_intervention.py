@@ -201,3 +201,13 @@ def test_luck_is_drawn_anew_where_asked() -> None:
     )
     wider = anew.draws("y").values.std(0) - kept.draws("y").values.std(0)
     assert (wider > 0.1).all()
+
+
+def test_luck_is_drawn_anew_where_nothing_is_done() -> None:
+    """For variables that no intervention reaches, too, and for what is computed from them."""
+    answer = models.fitted_zoo().counterfactual(
+        models.zoo()[:ROWS], do={}, redraw=["linear"], samples=64
+    )
+    assert set(answer.values) == {"linear", "total"}
+    spread = answer.draws("total").values.std(0)
+    assert (spread > 0.3).all()
