@@ -128,7 +128,7 @@ def _neighbour(rng: np.random.Generator, seconds: int) -> Floats:
     def draw() -> float:
         return 0.0 if rng.random() < 0.4 else float(rng.uniform(0.15, 0.8))
 
-    level = _regimes(rng, seconds, (12, 40), draw)
+    level = _regimes(rng, seconds, (8, 24), draw)
     return np.where(level > 0, np.clip(level + rng.normal(0, 0.04, seconds), 0.05, 0.85), 0.0)
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from causalsys.data.table import Table
 from causalsys.errors import FitError
 from causalsys.fit.diagnostics import VariableReport
+from causalsys.fit.memory import rows_before, with_memory
 from causalsys.mechanisms.auto import fit_mechanism
 from causalsys.mechanisms.base import Mechanism, Sample, normal_of_gumbel
 from causalsys.mechanisms.training import Training
@@ -47,6 +48,8 @@ def fit_single(
     except FitError as error:
         raise FitError(name, found=error.found, mend=error.mend) from error
     mechanism = choice.mechanism
+    if getattr(choice.spec, "memory", False):
+        mechanism = _remembering(mechanism, name, table, sample)
     calibration = calibrated(mechanism, sample, training)
     warnings = list(mechanism.notes)
     if calibration is not None and calibration < 1e-4:
@@ -63,6 +66,17 @@ def fit_single(
         warnings=tuple(warnings),
     )
     return mechanism, report
+
+
+def _remembering(mechanism: Mechanism, name: str, table: Table, sample: Sample) -> Mechanism:
+    """The mechanism under its noise's history, rows of no weight being passed over."""
+    known = table.complete(table.schema.declaration.nodes[name])
+    rows = torch.arange(table.rows) if known is None else known.nonzero()[:, 0]
+    previous = rows_before(table.layout.trace[rows], table.weight[rows] > 0)
+    try:
+        return with_memory(mechanism, sample, previous=previous)
+    except FitError as error:
+        raise FitError(name, found=error.found, mend=error.mend) from error
 
 
 def sample_of(name: str, table: Table, *, weight: Tensor) -> Sample:

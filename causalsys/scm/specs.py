@@ -65,7 +65,12 @@ class Linear(_Linked):
     """`link(value) = b + w · parents + s · noise`, the noise standard normal or empirical.
 
     With the log link, positive parents enter by their logarithm (a power law).
+
+    Attributes:
+        memory: As in `SplineFlow`.
     """
+
+    memory: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,10 +112,15 @@ class SplineFlow(MechanismSpec):
     Attributes:
         bins: Knots of the rational-quadratic spline (Durkan et al., 2019).
         hidden: Widths of the hidden layers of the conditioner.
+        memory: Whether the noise of a step resembles that of the step before, as when it is
+            the state of a path or of a host. The fit then conditions on it, so that steps
+            before and after a change of a parent are compared with each other; needs
+            `cs.Traces`.
     """
 
     bins: int = 8
     hidden: tuple[int, ...] = (32, 32)
+    memory: bool = False
     produces = (Real, Positive, Fraction)
 
 
