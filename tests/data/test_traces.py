@@ -64,8 +64,8 @@ def test_the_rows_of_each_step(drawn: tuple[pd.DataFrame, list[int]]) -> None:
 
 
 def test_names_of_columns_are_free() -> None:
-    frame = pd.DataFrame({"session": [2, 1, 1], "chunk": [0, 1, 0], "x": [1.0, 2.0, 3.0]})
-    traces = cs.Traces(frame, trace="session", step="chunk")
+    frame = pd.DataFrame({"visit": [2, 1, 1], "chunk": [0, 1, 0], "x": [1.0, 2.0, 3.0]})
+    traces = cs.Traces(frame, trace="visit", step="chunk")
     assert traces.frame["x"].tolist() == [3.0, 2.0, 1.0]
     assert traces.layout.names == (1, 2)
 
