@@ -168,6 +168,7 @@ class World:
         """Load a file of our format, whose digest holds, with this content."""
         path = self.folder / "crafted.cs"
         whole = {"origin": "", "name": "x", "fingerprint": "", "doc": "", "nodes": []}
+        whole["code"] = "origin" in content
         archive.write(path, {"t": torch.zeros(1)}, content=whole | content)
         return cs.load(path)
 

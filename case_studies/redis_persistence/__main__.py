@@ -75,7 +75,8 @@ def report(study: Study, figure: object, *, seed: int) -> str:
                     "The model was fitted to a separate recording of "
                     f"{study.fitted.diagnostics.rows} seconds, in which persistence was switched "
                     "at random every ten seconds. A neighbour that nobody logs takes the core "
-                    "now and then; it is a latent of the model.",
+                    "now and then; the model reconstructs it as the noise of the time that "
+                    "Redis waits for its core, which lasts from second to second.",
                     "Assumed: the neighbour reaches latency only by making Redis wait for the "
                     "core; the jitter of a single second is luck, and is drawn anew in the other "
                     "world.",

@@ -48,6 +48,13 @@ def column(
             found=f"an infinite value in row {_row(cells, infinite)}",
             mend="Drop the row, or replace the value by a missing one.",
         )
+    partly = np.reshape(gone.any(axis=1) & ~gone.all(axis=1), (-1, 1))
+    if partly.any():
+        raise DataError(
+            node.name,
+            found=f"a vector with only some components missing, in row {_row(cells, partly)}",
+            mend="Give all components of a row's vector, or none.",
+        )
     filled = np.where(gone, _placeholder(raw, gone), raw)
     outside = support.outside(filled) & ~gone
     if outside.any():

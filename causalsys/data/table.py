@@ -50,6 +50,11 @@ class Layout:
         return int(self.position.max()) + 1 if len(self.position) else 0
 
     @cached_property
+    def first_rows(self) -> Tensor:
+        """The first row of each trace, `[trace]`."""
+        return (self.position == 0).nonzero()[:, 0]
+
+    @cached_property
     def rows_at(self) -> list[Tensor]:
         """For each step, the row of every trace; -1 where a trace has ended."""
         grid = torch.full((self.steps, self.traces), -1, dtype=torch.int64)
@@ -126,6 +131,17 @@ class Table:
                 gone = self.layout.earlier(gone, parent.lag, initial=0, row_axis=0)
             unknown = gone if unknown is None else unknown | gone
         return None if unknown is None else ~unknown
+
+    def take(self, rows: Tensor) -> Table:
+        """The table with these rows only, each a trace of its own."""
+        return replace(
+            self,
+            values={name: value.index_select(1, rows) for name, value in self.values.items()},
+            missing={name: gone[rows] for name, gone in self.missing.items()},
+            weight=self.weight[rows],
+            layout=Layout.single(len(rows)),
+            index=self.index[rows.numpy()],
+        )
 
     def with_values(self, values: Mapping[str, Tensor]) -> Table:
         """The same table with values added or replaced."""

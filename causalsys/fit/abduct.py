@@ -115,8 +115,6 @@ def abduct(
     *,
     samples: int,
     seed: int,
-    members: Tensor | None = None,
-    nodes: Sequence[Node] | None = None,
 ) -> Abducted:
     """Infer what a table does not say.
 
@@ -125,23 +123,22 @@ def abduct(
         table: The evidence.
         samples: How many draws.
         seed: Fixes them.
-        members: `[sample]`, the member whose parameters each draw uses; in turn by default.
-        nodes: The variables as they are under an intervention; the declared ones by default.
 
     Raises:
         EvidenceError: Something unknown cannot be inferred.
     """
-    generator = torch.Generator().manual_seed(seed)
-    index = torch.arange(samples) % fitted.members if members is None else members
+    index = torch.arange(samples) % fitted.members
     mechanisms = {name: m.members(index) for name, m in fitted.mechanisms.items()}
-    order = list(fitted.declaration.nodes.values()) if nodes is None else list(nodes)
+    order = list(fitted.declaration.nodes.values())
     unknown = [n for n in order if n.learned and _is_unknown(n, table)]
     noises: dict[str, Tensor] = {}
     values: dict[str, Tensor] = {}
     for part in _parts(order, unknown, table):
         _check(part, table)
-        found = _infer(part, fitted, table, mechanisms, index, generator)
-        noises |= found
+        # A seed of its own, so that what else is unknown does not change these draws.
+        label = "+".join(sorted(node.name for node in part))
+        generator = torch.Generator().manual_seed(zlib.crc32(f"{seed}/{label}".encode()))
+        noises |= _infer(part, fitted, table, mechanisms, index, generator)
     if unknown:
         scope = Scope.of(table, mechanisms, nodes=_affected(order, unknown, table))
         values, _ = scope.sweep(noises)
@@ -183,13 +180,14 @@ def _parts(order: Sequence[Node], unknown: Sequence[Node], table: Table) -> list
 
 
 def _check(part: Sequence[Node], table: Table) -> None:
-    """Refuse what cannot be inferred: unknown values with a memory, and unknown arms."""
-    open_names = {n.name for n in part if n.learned and _is_unknown(n, table)}
+    """Refuse what cannot be inferred: unknown values with a memory, and equations over them."""
+    open_names = {n.name for n in part if n.function or (n.learned and _is_unknown(n, table))}
     for node in part:
         lagged = [p for p in node.parents if p.lag and p.name in open_names]
         if lagged:
+            lost = (n.name for n in part if n.learned and _is_unknown(n, table))
             raise EvidenceError(
-                lagged[0].name,
+                next(lost, lagged[0].name),
                 found=f"missing, while the next step's {node.name} depends on it",
                 mend="Give it in every step: a gap in a trace's memory is not inferred.",
             )
@@ -297,9 +295,8 @@ def _by_trace(
     found = dict(noises)
     for node in unknown:
         if node.per == "trace":
-            first = torch.zeros(table.layout.traces, dtype=torch.int64)
-            first.scatter_(0, table.layout.trace.flip(0), torch.arange(table.rows).flip(0))
-            found[node.name] = noises[node.name][:, first[table.layout.trace]]
+            first = table.layout.first_rows[table.layout.trace]
+            found[node.name] = noises[node.name][:, first]
     return found
 
 

@@ -40,6 +40,7 @@ def anneal(
     normal = {n: normal_of_gumbel(x) if laws[n] == "gumbel" else x for n, x in noises.items()}
     traced = {node.name for node in scope.nodes if node.per == "trace" and node.name in noises}
     trace = scope.layout.trace
+    firsts = scope.layout.first_rows[trace]
 
     def natural(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {n: gumbel_of_normal(x) if laws[n] == "gumbel" else x for n, x in values.items()}
@@ -59,13 +60,13 @@ def anneal(
         power = min(1.0, ((turn + 1) / _RISING) ** 3)
         step = torch.exp(log_step).clamp(max=1.0)
         proposed = {
-            name: _moved(value, step, trace if name in traced else None, generator)
+            name: _moved(value, step, firsts if name in traced else None, generator)
             for name, value in normal.items()
         }
         fresh = likelihood(proposed).expand(shape)
         draw = torch.rand(shape, generator=generator, dtype=torch.float64).log()
         if traced:
-            draw = draw[:, _first_rows(trace)]
+            draw = draw[:, firsts]
         accept = (draw < power * (fresh - current)) | ~torch.isfinite(current)
         current = torch.where(accept, fresh, current)
         for name, value in normal.items():
@@ -76,18 +77,12 @@ def anneal(
     return natural(normal)
 
 
-def _moved(value: Tensor, step: Tensor, trace: Tensor | None, generator: torch.Generator) -> Tensor:
-    """A Crank-Nicolson move; the rows of a trace move together where `trace` is given."""
+def _moved(
+    value: Tensor, step: Tensor, firsts: Tensor | None, generator: torch.Generator
+) -> Tensor:
+    """A Crank-Nicolson move; rows move with their trace's first one where `firsts` is given."""
     fresh = torch.randn(value.shape, generator=generator, dtype=value.dtype)
-    if trace is not None:
-        rows = _first_rows(trace)
-        fresh, step = fresh[:, rows], step[rows]
+    if firsts is not None:
+        fresh, step = fresh[:, firsts], step[firsts]
     wide = step.reshape(1, -1, *[1] * (value.dim() - 2))
     return torch.sqrt(1 - wide**2) * value + wide * fresh
-
-
-def _first_rows(trace: Tensor) -> Tensor:
-    """For each row the first row of its trace."""
-    rows = torch.arange(len(trace))
-    first = torch.full((int(trace.max()) + 1,), len(trace), dtype=torch.int64)
-    return first.scatter_reduce(0, trace, rows, reduce="amin")[trace]

@@ -19,6 +19,8 @@ from torch import Tensor
 from causalsys.data.table import Table
 from causalsys.fit.fitted import Fitted
 from causalsys.scm.declaration import Node
+from causalsys.scm.graph import Graph
+from causalsys.scm.order import reached
 
 _ROWS = 20_000
 
@@ -120,7 +122,8 @@ def check(fitted: Fitted, table: Table, *, level: float, seed: int) -> Check:
         seed: Fixes the draws behind categorical and count variables.
     """
     generator = torch.Generator().manual_seed(seed)
-    keep = torch.randperm(table.rows, generator=generator)[:_ROWS]
+    steps = torch.randperm(table.rows, generator=generator)[:_ROWS]
+    firsts = table.layout.first_rows
     graph = fitted.declaration.graph
     tied = {name: part for part in graph.districts() for name in part}
     noises: dict[str, NDArray[np.float64]] = {}
@@ -131,17 +134,21 @@ def check(fitted: Fitted, table: Table, *, level: float, seed: int) -> Check:
         if any(fitted.node(parent.name).kind == "latent" for parent in node.parents):
             untested.append(node.name)
             continue
+        keep = firsts if node.per == "trace" else steps
         noises[node.name] = _noise(node, fitted, table, keep, generator)
     tests: list[tuple[str, str, float, float]] = []
     for name, noise in noises.items():
         node = fitted.node(name)
         known = table.complete(node)
+        # What belongs to a trace counts once, and reaches all of its later steps.
+        keep = firsts if node.per == "trace" else steps
         rows = keep if known is None else keep[known[keep]]
         if len(rows) < 20:
             continue
-        reached = {name, *graph.descendants(name), *tied.get(name, ())}
+        below = _ever_below(graph, name) if node.per == "trace" else graph.descendants(name)
+        tied_to = {name, *below, *tied.get(name, ())}
         for other in table.values:
-            if other in reached or other in table.missing or fitted.node(other).support.size:
+            if other in tied_to or other in table.missing or fitted.node(other).support.size:
                 continue
             statistic, p_value = _dependence(noise, table.values[other][0][rows].double().numpy())
             tests.append((name, other, statistic, p_value))
@@ -157,6 +164,14 @@ def check(fitted: Fitted, table: Table, *, level: float, seed: int) -> Check:
         level,
         tuple(untested),
     )
+
+
+def _ever_below(graph: Graph, name: str) -> set[str]:
+    """What a variable reaches in this step or any later one."""
+    effects: dict[str, list[str]] = {}
+    for edge in graph.edges:
+        effects.setdefault(edge.cause, []).append(edge.effect)
+    return reached({name}, effects) - {name}
 
 
 def _noise(

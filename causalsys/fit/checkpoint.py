@@ -59,7 +59,7 @@ class Checkpoint:
         parts = decode(tensors, content, schema=table.schema)
         return cls(place, key, table, list(content["done"]), parts)
 
-    def load(self, block: Block) -> bool:
+    def has(self, block: Block) -> bool:
         """Whether `block` is finished."""
         return block.name in self.done
 

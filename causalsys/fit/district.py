@@ -42,6 +42,12 @@ def fit_district(block: Block, table: Table, *, weight: Tensor, training: Traini
     Raises:
         FitError: The block cannot be fitted to the table.
     """
+    if len({table.schema.declaration.nodes[name].per for name in block.latents}) > 1:
+        raise FitError(
+            block.latents[0],
+            found="latents of steps and of traces that act on the same variables",
+            mend="Declare them with the same `per`.",
+        )
     independences = independences_of(block, table)
     beside = sorted({name for names in independences.values() for name in names})
     scope = Scope.of(table, {}, nodes=scope_nodes(block, table), beside=beside)
@@ -184,12 +190,6 @@ def _guide_of(block: Block, scope: Scope, table: Table) -> Guide | None:
     if not latents:
         return None
     per = {table.schema.declaration.nodes[name].per for name in latents}
-    if len(per) > 1:
-        raise FitError(
-            latents[0],
-            found="latents of steps and of traces that act on the same variables",
-            mend="Declare them with the same `per`.",
-        )
     keys = {ref.key: supports[ref.name] for node in scope.nodes for ref in node.parents}
     inputs = {key: keys.get(key) or supports[key] for key in sorted(scope.known)}
     sizes = tuple(noise_size(scope.mechanisms[name].noise_shape) for name in latents)

@@ -91,7 +91,10 @@ def refit(fitted: Fitted, data: object, *, only: Sequence[str], options: FitOpti
     ]
     same = replace(options, ensemble=fitted.members)
     fresh = _fit_blocks(tuple(chosen), table, options=same)
-    return _merged(fitted, fresh, note=f"refitted {', '.join(sorted(fresh.mechanisms))}")
+    merged = _merged(fitted, fresh, note=f"refitted {', '.join(sorted(fresh.mechanisms))}")
+    if any(_has_gaps(block, table) for block in chosen):
+        return _with_imputation(merged, tuple(chosen), table=table, options=same)
+    return merged
 
 
 def fit_block(block: Block, table: Table, *, options: FitOptions, weight: Tensor) -> Parts:
@@ -111,9 +114,10 @@ def _fit_blocks(
     saved: Checkpoint | None = None,
 ) -> Fitted:
     parts = saved.parts if saved is not None else Parts({}, (), {}, ())
-    weight = bootstrap(table.weight, members=options.ensemble, seed=options.seed)
+    trace, members = table.layout.trace, options.ensemble
+    weight = bootstrap(table.weight, trace=trace, members=members, seed=options.seed)
     for block in tracked(plan, what=f"fitting {table.schema.declaration.name}"):
-        if saved is not None and saved.load(block):
+        if saved is not None and saved.has(block):
             continue
         found = fit_block(block, table, options=options, weight=weight)
         parts = parts.joined(found)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from causalsys.data.derived import derive
 from causalsys.data.table import Table
 from causalsys.errors import DataError, EvidenceError
@@ -25,9 +23,8 @@ def impute(fitted: Fitted, table: Table, *, seed: int) -> Table:
     Raises:
         DataError: A gap cannot be inferred.
     """
-    members = torch.arange(fitted.members)
     try:
-        found = abduct(fitted, table, samples=fitted.members, seed=seed, members=members)
+        found = abduct(fitted, table, samples=fitted.members, seed=seed)
     except EvidenceError as error:
         raise DataError(error.variable, found=error.found, mend=error.mend) from None
     completed = {

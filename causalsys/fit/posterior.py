@@ -69,7 +69,9 @@ def by_configuration(scope: Scope, noises: Mapping[str, Tensor]) -> Tensor:
     codes = configurations(scope)
     if not codes:
         return scope.per_unit(scope.sweep(noises)[1]).unsqueeze(0)
-    axes = max((noise.dim() for noise in noises.values()), default=2)
+    axes = max(
+        (n.dim() - len(scope.mechanisms[k].noise_shape) for k, n in noises.items()), default=2
+    )
     fixed = {name: code.reshape(-1, *[1] * axes) for name, code in codes.items()}
     return scope.per_unit(scope.sweep(noises, fixed=fixed)[1])
 

@@ -7,7 +7,6 @@ importing the class that declares them, whose fingerprint must match.
 from __future__ import annotations
 
 import importlib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +41,7 @@ def save(fitted: Fitted, path: Path) -> None:
     content |= {
         "name": declaration.name,
         "origin": declaration.origin,
+        "code": _has_code(declaration),
         "doc": declaration.doc,
         "fingerprint": declaration.fingerprint,
         "nodes": [node_to(node) for node in declaration.nodes.values()],
@@ -85,10 +85,9 @@ def load(path: Path, *, model: type[Declared] | None = None) -> Fitted:
 
 
 def _declaration(path: Path, content: dict[str, Any], model: type[Declared] | None) -> Declaration:
-    if model is None and not content["origin"]:
-        nodes = [node_from(values) for values in content["nodes"]]
-        bare = Declaration(content["name"], {node.name: node for node in nodes})
-        declaration = replace(bare, doc=content["doc"])
+    if model is None and not content["code"]:
+        nodes = {values["name"]: node_from(values) for values in content["nodes"]}
+        declaration = Declaration(content["name"], nodes, content["doc"], content["origin"])
     else:
         declaration = _declared(path, model or _imported(path, content["origin"])).declaration
     if declaration.fingerprint != content["fingerprint"]:

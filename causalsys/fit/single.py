@@ -9,12 +9,10 @@ from causalsys.data.table import Table
 from causalsys.errors import FitError
 from causalsys.fit.diagnostics import VariableReport
 from causalsys.fit.memory import rows_before, with_memory
-from causalsys.mechanisms.auto import fit_mechanism
+from causalsys.mechanisms.auto import fit_mechanism, title
 from causalsys.mechanisms.base import Mechanism, Sample, normal_of_gumbel
 from causalsys.mechanisms.training import Training
 
-_ENOUGH = 200_000
-"""Rows beyond which a family without sufficient statistics sees a uniform sample."""
 _TESTED = 2000
 
 
@@ -35,6 +33,8 @@ def fit_single(
     """
     node = table.schema.declaration.nodes[name]
     assert node.mechanism is not None
+    if node.per == "trace":
+        table, weight = _by_trace(table, weight)
     sample = sample_of(name, table, weight=weight)
     if sample.rows < 2:
         raise FitError(
@@ -60,12 +60,18 @@ def fit_single(
     report = VariableReport(
         family=type(choice.spec).__name__,
         reason=choice.reason,
-        held_out=max(choice.scores.values(), default=None) if choice.scores else None,
+        held_out=choice.scores.get(title(choice.spec)),
         calibration=calibration,
         rows=sample.rows,
         warnings=tuple(warnings),
     )
     return mechanism, report
+
+
+def _by_trace(table: Table, weight: Tensor) -> tuple[Table, Tensor]:
+    """The first row of every trace: what belongs to a trace counts once, however long it is."""
+    rows = table.layout.first_rows
+    return table.take(rows), weight.index_select(1, rows)
 
 
 def _remembering(mechanism: Mechanism, name: str, table: Table, sample: Sample) -> Mechanism:

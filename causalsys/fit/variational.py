@@ -178,10 +178,6 @@ def _loss(district: District, *, prior_weight: float) -> Tensor:
     )
 
 
-def _no_guide(scope: Scope) -> None:
-    """Categorical latents are summed out exactly, so there is nothing to guide."""
-
-
 def bound(district: District) -> Tensor:
     """The importance-weighted bound on the log likelihood per row, `[member]`.
 

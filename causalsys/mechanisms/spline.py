@@ -18,9 +18,13 @@ from causalsys.mechanisms.base import Mechanism, Parents, Sample
 from causalsys.mechanisms.features import columns, start_columns
 from causalsys.mechanisms.links import from_line, log_slope, offset_of, to_line
 from causalsys.mechanisms.nets import apply_net, start_net
+from causalsys.mechanisms.neural import NeuralMechanism
 from causalsys.mechanisms.rational_quadratic import Spline
+from causalsys.mechanisms.training import Training, improve
+from causalsys.scm import specs
 
 _LOG_2PI = math.log(2 * math.pi)
+_LOG_RANGE = 7.0
 _SCALE_SHARE, _SHAPE_SHARE = 0.5, 0.25
 """How strongly scale and shape follow their outputs of the network. Less than the location, as
 the weights' prior is the same for all, and the noise's law seldom bends as much as its place."""
@@ -49,6 +53,25 @@ class SplineMechanism(Mechanism):
         if len(sample.parents) < len(self.parents):
             net["net.shortcut"][..., :1] = 0.5 * torch.randn(members, width, 1, generator=generator)
         return self.with_state(state | {name: tensor.double() for name, tensor in net.items()})
+
+    def fit(self, sample: Sample, *, training: Training) -> Self:
+        """Fit an additive model first, and bend its noise from there.
+
+        From scratch, a scale that follows the misfit of a location still in training hides that
+        misfit from it.
+        """
+        spec = specs.NeuralAdditive(noise="normal", hidden=self.spec.hidden)
+        additive = NeuralMechanism(spec, self.support, self.parents).fit(sample, training=training)
+        state = dict(self.start(sample, generator=training.generator()).state)
+        for name, tensor in additive.state.items():
+            if name.startswith(("net.weight", "net.bias")):
+                state[name] = tensor
+            elif name.startswith("net."):
+                state[name] = torch.cat([tensor, state[name][..., 1:]], dim=-1)
+        share = (additive.state["log_scale"] - state["line.spread"].log()) / _LOG_RANGE
+        scale = _LOG_RANGE / _SCALE_SHARE * torch.atanh(share.clamp(-0.9, 0.9))
+        state["net.constant"][..., 1] = scale
+        return improve(self.with_state(state), sample, training=training)
 
     def log_prob(self, value: Tensor, parents: Parents) -> Tensor:
         location, log_scale, spline = self._flow(parents)
@@ -80,6 +103,6 @@ class SplineMechanism(Mechanism):
         location = center + spread * out[0]
         # The scale may shrink to a thousandth of the marginal one, and no further: a density
         # that may shrink without limit has no maximum likelihood.
-        log_scale = spread.log() + 7 * torch.tanh(_SCALE_SHARE * out[1] / 7)
+        log_scale = spread.log() + _LOG_RANGE * torch.tanh(_SCALE_SHARE * out[1] / _LOG_RANGE)
         spline = Spline.of(_SHAPE_SHARE * out[2:], bins=self.spec.bins)
         return location, log_scale, spline

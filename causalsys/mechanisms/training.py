@@ -47,8 +47,7 @@ class Training:
 
 _LEAST_ROWS = 10
 _COARSE_ROWS = 1500
-_COARSE_STEPS = 100
-_FINE_STEPS = 60
+_COLD, _WARM = (100, 60), (60, 50)
 _LEAST_STEPS = 10
 _GROWTH = 4
 _MEMORY = 30
@@ -61,40 +60,56 @@ _DIGITS = 1e4
 
 
 def by_gradient(mechanism: M, sample: Sample, *, training: Training) -> M:
-    """Fit by L-BFGS with a normal prior on the weights, first on a part of the rows.
+    """Fit from a first guess, as `improve` does.
+
+    Raises:
+        FitError: There are fewer than ten rows, or the likelihood is nowhere finite.
+    """
+    if sample.rows < _LEAST_ROWS:
+        raise FitError(
+            type(mechanism.spec).__name__,
+            found=f"{sample.rows} rows to train on",
+            mend=f"Give at least {_LEAST_ROWS}, or a family with a closed form: cs.Linear().",
+        )
+    started = mechanism.start(sample, generator=training.generator())
+    return improve(started, sample, training=training, effort=_COLD)
+
+
+def improve(
+    started: M, sample: Sample, *, training: Training, effort: tuple[int, int] = _WARM
+) -> M:
+    """Train from where the parameters are, by L-BFGS with a normal prior on the weights.
 
     The networks here are small, so that curvature is cheap to learn and pays: beside Adam on
     batches with early stopping, L-BFGS on all rows takes a fifth of the time to a smaller error.
-    The prior (variance 4 / inputs for a weight, tensors `[member, input, output]`) does what
-    held-out rows would, and leaves them to be learned from.
+    It begins on a part of the rows, since far from the optimum a part tells the way. The prior
+    (variance 4 / inputs for a weight, tensors `[member, input, output]`) does what held-out
+    rows would, and leaves them to be learned from.
+
+    Args:
+        started: The mechanism, with parameters.
+        sample: The data.
+        training: How many steps at most, and the seed.
+        effort: The most steps on the first part of the rows, and on each part after it.
 
     Returns:
         The fitted mechanism, its parameters in float64.
 
     Raises:
-        FitError: There are fewer than ten rows, or the likelihood is nowhere finite.
+        FitError: The likelihood is nowhere finite.
     """
-    family = type(mechanism.spec).__name__
-    if sample.rows < _LEAST_ROWS:
-        raise FitError(
-            family,
-            found=f"{sample.rows} rows to train on",
-            mend=f"Give at least {_LEAST_ROWS}, or a family with a closed form: cs.Linear().",
-        )
-    generator = training.generator()
-    started = mechanism.start(sample, generator=generator)
     names = [
         name
         for name, tensor in started.state.items()
-        if not name.startswith(mechanism.constants) and tensor.numel()
+        if not name.startswith(started.constants) and tensor.numel()
     ]
     if not names:
         return started.finish(sample)
     data, kind = _narrow(sample)
     narrow = started.with_state({name: tensor.to(kind) for name, tensor in started.state.items()})
-    order = torch.randperm(sample.rows, generator=generator)
+    order = torch.randperm(sample.rows, generator=training.generator())
     points, left = pack(narrow.state, names), training.steps
-    for rows, steps in _stages(sample.rows):
+    for rows, steps in _stages(sample.rows, effort=effort):
         losses = _losses(narrow, data.take(order[:rows]), names)
         points = minimise(
             losses, points, steps=min(steps, left), tolerance=_TOLERANCE, memory=_MEMORY
@@ -102,7 +117,7 @@ def by_gradient(mechanism: M, sample: Sample, *, training: Training) -> M:
         left -= min(steps, left)
     if not bool(torch.isfinite(points).all()):
         raise FitError(
-            family,
+            type(started.spec).__name__,
             found="a likelihood that is not finite",
             mend="Look for values far out of scale, or use another mechanism.",
         )
@@ -111,14 +126,17 @@ def by_gradient(mechanism: M, sample: Sample, *, training: Training) -> M:
     return started.with_state({**started.state, **kept}).finish(sample)
 
 
-def _stages(rows: int) -> list[tuple[int, int]]:
+def _stages(rows: int, *, effort: tuple[int, int]) -> list[tuple[int, int]]:
     """How many rows, and the most steps on them: many on few, then few on all."""
     sizes = [rows]
     while sizes[0] > 2 * _COARSE_ROWS:
         sizes.insert(0, max(sizes[0] // _GROWTH, _COARSE_ROWS))
     # The more rows, the nearer the stage before them came.
-    fine = [min(max(_FINE_STEPS * _CHUNK // size, _LEAST_STEPS), _FINE_STEPS) for size in sizes]
-    return [(sizes[0], _COARSE_STEPS), *zip(sizes[1:], fine[1:], strict=True)]
+    coarse, fine = effort
+    if len(sizes) == 1:
+        return [(rows, coarse + fine)]
+    later = [min(max(fine * _CHUNK // size, _LEAST_STEPS), fine) for size in sizes[1:]]
+    return list(zip(sizes, [coarse, *later], strict=True))
 
 
 def _losses(mechanism: Mechanism, sample: Sample, names: list[str]) -> list[Losses]:

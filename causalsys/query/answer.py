@@ -186,7 +186,7 @@ class Answer:
         parts = []
         for world, title in enumerate(self.worlds):
             columns: dict[str, NDArray[np.float64]] = {}
-            for name in self.values:
+            for name in self.values or self.factual:
                 if self.supports[name].size:
                     continue
                 drawn = self.draws(name, world=world)

@@ -151,9 +151,9 @@ class _Cell:
         if self._natural is None:
             node, supports = self.node, self.plan.schema.supports
             carried = self._carried()
-            if carried is not None:
-                self._natural = carried
-                return carried
+            if carried is not None or (node.kind == "state" and self._at_start()):
+                self._natural = carried if carried is not None else self._initial()
+                return self._natural
             parents = {ref.key: self._parent(ref) for ref in node.parents}
             if node.function is not None:
                 value = call(
@@ -163,11 +163,26 @@ class _Cell:
                     support=supports[node.name],
                     supports=[supports[ref.name] for ref in node.parents],
                 )
-                self._natural = self._started(value) if node.kind == "state" else value
             else:
                 noise = self.plan.noise_of(node, self.rows)
-                self._natural = self.plan.mechanisms[node.name].push(noise, parents)
+                value = self.plan.mechanisms[node.name].push(noise, parents)
+            self._natural = self._with_worlds(value)
         return self._natural
+
+    def _with_worlds(self, value: Tensor) -> Tensor:
+        """The value with an axis of worlds, which it lacks where nothing above it has one."""
+        axes = 4 if self._size(self.node.name) else 3
+        return value.reshape((1,) * (axes - value.dim()) + tuple(value.shape))
+
+    def _at_start(self) -> bool:
+        """Whether these rows are the first of their traces, which no transition leads to."""
+        return bool((self.plan.layout.position[self.rows] == 0).all())
+
+    def _initial(self) -> Tensor:
+        size = self._size(self.node.name)
+        count = len(self.plan.layout.position[self.rows])
+        shape = (1, 1, count, size) if size else (1, 1, count)
+        return torch.full(shape, self.node.initial, dtype=torch.float64)
 
     def _carried(self) -> Tensor | None:
         """The factual value, moved by what changed above it."""
@@ -177,9 +192,7 @@ class _Cell:
             ref.key: self._parent(ref) for ref in self.node.parents if ref.name in self.values
         }
         value = self.plan.carry(self.node, self.rows, changed)
-        # Nothing above it changed: it has no axis of worlds yet.
-        axes = 3 if self.plan.schema.supports[self.node.name].size is None else 4
-        return value.unsqueeze(0) if value is not None and value.dim() < axes else value
+        return None if value is None else self._with_worlds(value)
 
     def _parent(self, ref: ParentRef) -> Tensor:
         if not ref.lag:
@@ -187,9 +200,6 @@ class _Cell:
         assert isinstance(self.rows, Tensor)
         value = self.plan.take(ref.name, self.values, (self.rows - ref.lag).clamp(min=0))
         return self._before(ref.lag, ref.initial, value, vector=bool(self._size(ref.name)))
-
-    def _started(self, value: Tensor) -> Tensor:
-        return self._before(1, self.node.initial, value, vector=bool(self._size(self.node.name)))
 
     def _before(self, lag: int, initial: float, value: Tensor, *, vector: bool) -> Tensor:
         """`initial` where the trace had not begun `lag` steps ago."""

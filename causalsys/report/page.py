@@ -68,7 +68,7 @@ class Table:
 
     def html(self) -> str:
         """The table, which scrolls sideways where it must."""
-        index = str(self.frame.index.name or "")
+        index = "" if self.frame.index.name is None else str(self.frame.index.name)
         head = "".join(f"<th>{escape(str(c))}</th>" for c in [index, *self.frame.columns])
         rows = "".join(
             f"<tr><td>{escape(str(label))}</td>"

@@ -13,7 +13,7 @@ from causalsys.errors import CycleError, DeclarationError, SupportError, Unknown
 from causalsys.scm.declaration import Declaration, Node, ParentRef
 from causalsys.scm.order import causal_order, some_cycle
 from causalsys.scm.specs import Marginal, ProbabilityTable, StandardNormal
-from causalsys.scm.supports import Categorical
+from causalsys.scm.supports import Categorical, Count
 from causalsys.scm.variables import (
     Equation,
     Function,
@@ -178,6 +178,12 @@ def _causal_order(nodes: Mapping[str, Node]) -> list[str]:
 def _check_mechanism(node: Node) -> None:
     if node.mechanism is None:
         return
+    if node.kind == "latent" and isinstance(node.support, Count):
+        raise SupportError(
+            node.name,
+            found="a latent count, which nothing here can be fitted through",
+            mend="Declare it as cs.Latent(cs.Positive()), or as a category with few levels.",
+        )
     refusal = node.mechanism.refusal(node.support)
     if refusal:
         raise SupportError(

@@ -83,6 +83,7 @@ def test_gaps_of_any_type(gap: object) -> None:
     table = table_of(
         real=pd.Series([1.0, gap, 3.0], dtype=object),
         level=pd.Series(["hi", gap, "lo"], dtype=object),
+        pair_0=pd.Series([1.0, gap, 3.0], dtype=object),
         pair_1=pd.Series([1.0, gap, 3.0], dtype=object),
     )
     wanted = [False, True, False]

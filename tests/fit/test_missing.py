@@ -43,17 +43,19 @@ def test_lost_cells_cost_certainty(at_random: pd.DataFrame) -> None:
     assert spread(at_random) > 1.1 * spread(chain(3000))
 
 
-@pytest.mark.parametrize("name", ["x", "k", "count", "level", "pair_1", "power"])
+@pytest.mark.parametrize("name", ["x", "k", "count", "level", "pair", "power"])
 def test_any_column_may_have_gaps(name: str) -> None:
     data = models.zoo()
-    data[name] = data[name].where(np.arange(len(data)) % 7 > 0)
+    columns = [column for column in data if column.rstrip("_01") == name]
+    for column in columns:
+        data[column] = data[column].where(np.arange(len(data)) % 7 > 0)
     kept = ("x", "k", "count", "level", "pair", "power", "linear", "product")
     variables = {n: getattr(Zoo, n) for n in kept}
     edges = [("x", "linear"), ("k", "linear"), ("x", "count"), ("k", "level"), ("x", "pair")]
     edges += [("k", "power"), ("power", "product"), ("count", "pair"), ("level", "linear")]
     model = cs.SCM.from_graph(edges, variables=variables)
     fitted = model.fit(data, ensemble=2)
-    assert name.partition("_")[0] in fitted.diagnostics.notes[0]
+    assert name in fitted.diagnostics.notes[0]
     answer = fitted.counterfactual(data[:8], do={"x": 0.0, "k": "b"}, samples=4)
     assert all(bool(value.isfinite().all()) for value in answer.values.values())
 
