@@ -17,6 +17,7 @@ from causalsys.mechanisms.base import Mechanism, Parents, Sample
 from causalsys.mechanisms.features import Scale, columns, start_columns
 from causalsys.mechanisms.links import from_line, log_slope, offset_of, to_line
 from causalsys.mechanisms.residual import from_noise, log_density, start_residual, to_noise
+from causalsys.scm.supports import Positive
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,9 @@ class Additive(Mechanism):
         state = start_columns(
             sample.parents, parents=self.parents, scale=self.scale, weight=sample.weight
         )
-        return {**state, "offset": offset_of(sample.value.flatten())}
+        positive = isinstance(self.support, Positive)
+        value = sample.value.flatten()
+        return {**state, "offset": offset_of(value) if positive else value.new_zeros(1)}
 
     def _residual(self, residual: Tensor, weight: Tensor) -> dict[str, Tensor]:
         empirical = self.spec.noise == "empirical"

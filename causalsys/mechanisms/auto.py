@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -48,8 +48,18 @@ def fit_mechanism(
     parents: Mapping[str, Support],
     sample: Sample,
     training: Training,
+    *,
+    resample: Callable[[Sample], Sample] | None = None,
 ) -> FittedChoice:
     """Fit a mechanism whose parents are all observed, choosing its family where asked to.
+
+    Args:
+        spec: The family, or `cs.auto`.
+        support: The variable's support.
+        parents: The support of each parent, by key.
+        sample: The data.
+        training: How gradient fits run.
+        resample: Draws the members' weights, for a family that is told apart by them.
 
     Raises:
         FitError: A parent is absent from the sample, or the data do not suffice.
@@ -64,8 +74,10 @@ def fit_mechanism(
     reason, scores = "as declared", dict[str, float]()
     if isinstance(spec, specs.Auto):
         spec, _, reason, scores = choose(support, parents, sample, training=training)
-    fitted = build(spec, support, parents=parents).fit(sample, training=training)
-    return FittedChoice(spec, fitted, reason, scores)
+    mechanism = build(spec, support, parents=parents)
+    if resample is not None and mechanism.resampled:
+        sample = resample(sample)
+    return FittedChoice(spec, mechanism.fit(sample, training=training), reason, scores)
 
 
 def choose(

@@ -115,6 +115,15 @@ class Mechanism(ABC):
         """The trailing axes of the noise of one value."""
         return ()
 
+    @property
+    def resampled(self) -> bool:
+        """Whether a bootstrap of the rows' weights tells members apart.
+
+        Otherwise `fit` draws them from the sampling distribution of member 0's estimate, and
+        looks at its weights only; any number of rows can then be fitted.
+        """
+        return True
+
     @abstractmethod
     def start(self, sample: Sample, *, generator: torch.Generator) -> Self:
         """A first guess from the data: scaling constants, and parameters to train from.

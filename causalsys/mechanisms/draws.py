@@ -1,9 +1,11 @@
-"""Draws that follow a tensor's shape, type and device, from a generator that may be left out."""
+"""Random draws: noises that follow a tensor's shape, weights of rows, and rows."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+_FEW = 100_000
 
 
 def uniform_like(like: Tensor, *, generator: torch.Generator | None) -> Tensor:
@@ -21,3 +23,28 @@ def uniform_like(like: Tensor, *, generator: torch.Generator | None) -> Tensor:
 def gumbel_like(like: Tensor, *, generator: torch.Generator | None) -> Tensor:
     """Standard Gumbel draws, shaped as `like`."""
     return -torch.log(-torch.log(uniform_like(like, generator=generator))).to(like.dtype)
+
+
+def bootstrap(weight: Tensor, *, generator: torch.Generator) -> Tensor:
+    """A Bayesian bootstrap of row weights (Rubin, 1981), `[member, row]`.
+
+    Args:
+        weight: The rows' own weights, `[member, row]`; member 0 keeps them.
+        generator: Fixes the draws.
+    """
+    # Exponential draws, by inversion: torch's own take three times as long.
+    draws = -torch.log1p(-torch.rand(weight.shape, generator=generator, dtype=torch.float64))
+    draws[0] = 1.0
+    return draws.to(weight.device) * weight
+
+
+def some_rows(rows: int, most: int, *, generator: torch.Generator) -> Tensor:
+    """At most `most` of the rows, all alike in their chance, in any order; `[row]`."""
+    if rows <= most:
+        return torch.arange(rows)
+    if rows <= max(4 * most, _FEW):
+        return torch.randperm(rows, generator=generator)[:most]
+    # Of few among many hardly any are drawn twice: a permutation of all would cost more.
+    drawn = torch.randint(rows, (most + most // 2 + 10,), generator=generator).unique()
+    kept = torch.randperm(len(drawn), generator=generator)[:most].sort().values
+    return drawn[kept]

@@ -17,6 +17,7 @@ from causalsys.mechanisms.links import offset_of
 from causalsys.scm.supports import Categorical, Count, Positive, Support
 
 Scale = Literal["raw", "log", "both"]
+_SLICE = 32_768
 _FAR = 1e3
 """Standardised columns are clipped here, so that no parent, however extreme, overflows."""
 
@@ -51,7 +52,6 @@ def start_columns(
     state: dict[str, Tensor] = {}
     centers: list[Tensor] = []
     spreads: list[Tensor] = []
-    share = (weight[0] / weight[0].sum()).unsqueeze(-1)
     for key, width in widths(parents, scale=scale).items():
         observed = values.get(key)
         if isinstance(parents[key], Positive):
@@ -64,10 +64,8 @@ def start_columns(
             centers.append(weight.new_zeros(width))
             spreads.append(weight.new_ones(width))
             continue
-        raw = _column(observed, parents[key], scale=scale, offset=state.get(f"offset.{key}"))
-        raw = raw[0].to(weight.dtype)
-        center = (share * raw).sum(0)
-        spread = (share * (raw - center) ** 2).sum(0).sqrt()
+        offset = state.get(f"offset.{key}")
+        center, spread = _moments(observed[0], parents[key], scale, offset, weight[0])
         flat = spread <= 1e-12 * (1 + center.abs())
         centers.append(center)
         spreads.append(torch.where(flat, torch.ones_like(spread), spread))
@@ -75,6 +73,23 @@ def start_columns(
     state["center"] = torch.cat([empty, *centers]).reshape(1, 1, -1)
     state["spread"] = torch.cat([empty, *spreads]).reshape(1, 1, -1)
     return state
+
+
+def _moments(
+    value: Tensor, support: Support, scale: Scale, offset: Tensor | None, weight: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The mean and the standard deviation of a parent's columns, slice by slice."""
+    sums = []
+    shift: Tensor | None = None
+    for rows, counts in zip(value.split(_SLICE), weight.split(_SLICE), strict=True):
+        raw = _column(rows, support, scale=scale, offset=offset).to(weight.dtype)
+        # Seen from its first row, a column far from zero loses no digits.
+        shift = raw[:1] if shift is None else shift
+        raw = raw - shift
+        sums.append(torch.stack([counts @ raw, counts @ raw**2]))
+    assert shift is not None
+    first, second = torch.stack(sums).sum(0) / weight.sum()
+    return first + shift[0], (second - first**2).clamp(min=0).sqrt()
 
 
 def columns(
@@ -90,6 +105,31 @@ def columns(
     shape = torch.broadcast_shapes(*(part.shape[:-1] for part in parts))
     raw = torch.cat([part.expand(*shape, part.shape[-1]) for part in parts], dim=-1)
     return ((raw - state["center"]) / state["spread"]).clamp(-_FAR, _FAR)
+
+
+def design(
+    values: Parents, ones: Tensor, *, parents: Mapping[str, Support], scale: Scale, state: State
+) -> Tensor:
+    """A column of ones and the standardised columns, laid out and left as regression wants them.
+
+    Each column is contiguous, `[sample, column, row]`, and none is clipped, as nothing that is
+    linear in them overflows.
+
+    Args:
+        values: The parents, `[sample, row]`.
+        ones: Shaped `[sample, 1, row]`.
+        parents: Their supports.
+        scale: How positive parents enter.
+        state: The constants of `start_columns`.
+    """
+    parts = [
+        _column(values[key], support, scale=scale, offset=state.get(f"offset.{key}")).mT
+        for key, support in parents.items()
+    ]
+    lead = torch.broadcast_shapes(ones.shape[:1], *(part.shape[:1] for part in parts))
+    full = torch.cat([part.to(ones.dtype).expand(*lead, -1, -1) for part in (ones, *parts)], -2)
+    full[:, 1:].sub_(state["center"].mT).div_(state["spread"].mT)
+    return full
 
 
 def weighted(

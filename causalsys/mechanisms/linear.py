@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -12,10 +12,14 @@ from torch import Tensor
 from causalsys.errors import FitError
 from causalsys.mechanisms.additive import Additive
 from causalsys.mechanisms.base import Parents, Sample
-from causalsys.mechanisms.features import Scale, weighted
+from causalsys.mechanisms.draws import bootstrap, some_rows
+from causalsys.mechanisms.features import Scale, design, weighted
+from causalsys.mechanisms.least_squares import least_squares
+from causalsys.mechanisms.residual import order_of
 from causalsys.mechanisms.training import Training
 
-_SINGULAR = 1e-10
+_ENOUGH = 200_000
+"""Rows that show the shape of a noise; its location and scale are of all rows."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,13 @@ class LinearMechanism(Additive):
         state["log_scale"] = spread.log().expand(members, 1).clone()
         return self.with_state(state)
 
+    @property
+    def resampled(self) -> bool:
+        return False
+
     def fit(self, sample: Sample, *, training: Training) -> Self:
         state = self._start_columns(sample)
         started = self.with_state(state)
-        line = started.line(sample.value)
-        design = started.columns(sample.parents)
         rows, width = sample.rows, state["center"].shape[-1]
         if rows < width + 2:
             raise FitError(
@@ -81,49 +87,34 @@ class LinearMechanism(Additive):
                 found=f"{rows} rows for {width} columns of parents and a constant",
                 mend=f"Give at least {width + 2} rows, or fewer parents.",
             )
-        lead = line.shape if design is None else design.shape[:-1]
-        ones = line.new_ones(*lead, 1)
-        full = ones if design is None else torch.cat([ones, design], -1)
-        coefficients, rank = _least_squares(full, line, sample.weight, training=training)
-        state["constant"], state["weight"] = coefficients[:, :1], coefficients[:, 1:]
-        if design is None:
-            del state["weight"]
+        generator = training.generator()
+        found = least_squares(sample, started._equations, generator=generator)
+        state["constant"], weight = found.coefficients[:, :1], found.coefficients[:, 1:]
+        if self.parents:
+            state["weight"] = weight
+        state["log_scale"] = found.log_scale
         fitted = self.with_state(state)
-        residual = line - fitted.location(sample.parents)
-        # Unbiased in the number of coefficients, as least squares is taught.
-        inflated = residual * math.sqrt(rows / max(rows - rank, 1))
-        done = fitted.with_state({**state, **self._residual(inflated, sample.weight)})
-        if rank < full.shape[-1]:
-            return done.noted("some parents are constant or collinear: least-norm solution")
-        return done
+        if self.spec.noise == "empirical":
+            fitted = fitted._follow(sample, rank=found.rank, generator=generator)
+        if found.rank < found.coefficients.shape[-1]:
+            return fitted.noted("some parents are constant or collinear: least-norm solution")
+        return fitted
 
+    def _equations(self, value: Tensor, parents: Parents) -> tuple[Tensor, Tensor]:
+        line = self.line(value)
+        ones = torch.ones_like(line).unsqueeze(-2)
+        full = design(parents, ones, parents=self.parents, scale=self.scale, state=self.state)
+        return full, line
 
-def _least_squares(
-    design: Tensor, line: Tensor, weight: Tensor, *, training: Training
-) -> tuple[Tensor, int]:
-    """Coefficients `[member, column]` and the design's rank.
-
-    With one data set for all members, they are draws from the sampling distribution; with a
-    data set per member (multiple imputation), each has its own estimate as well.
-    """
-    members = weight.shape[0]
-    base = weight[:1].unsqueeze(-1)
-    weighted = design * base
-    gram = weighted.mT @ design
-    moment = (weighted.mT @ line.unsqueeze(-1)).squeeze(-1)
-    values, vectors = torch.linalg.eigh(gram)
-    kept = values > _SINGULAR * values.amax(-1, keepdim=True)
-    inverse = torch.where(kept, 1 / values.clamp(min=1e-300), torch.zeros_like(values))
-    solve = (vectors * inverse.unsqueeze(-2)) @ vectors.mT
-    estimate = (solve @ moment.unsqueeze(-1)).squeeze(-1)
-    residual = line - (design @ estimate.unsqueeze(-1)).squeeze(-1)
-    score = weighted * residual.unsqueeze(-1)
-    rank = int(kept[0].sum())
-    freedom = line.shape[-1] / max(line.shape[-1] - rank, 1)
-    root = torch.linalg.eigh(freedom * (score.mT @ score))
-    half = solve @ (root.eigenvectors * root.eigenvalues.clamp(min=0).sqrt().unsqueeze(-2))
-    shape = (members, half.shape[-1], 1)
-    draws = torch.randn(shape, generator=training.generator(), dtype=line.dtype).to(line.device)
-    draws[0] = 0
-    spread = (half @ draws).squeeze(-1)
-    return estimate + spread, rank
+    def _follow(self, sample: Sample, *, rank: int, generator: torch.Generator) -> Self:
+        """Fit the residuals' own law, each member's to a Bayesian bootstrap of the rows."""
+        some = replace(sample, weight=sample.weight[:1])
+        if sample.rows > _ENOUGH:
+            some = some.take(some_rows(sample.rows, _ENOUGH, generator=generator))
+        if not self.parents:
+            # In this order the residuals of every member rise: each need not be sorted.
+            some = some.take(order_of(some.value[0]))
+        residual = self.line(some.value) - self.location(some.parents)
+        inflated = residual * math.sqrt(sample.rows / max(sample.rows - rank, 1))
+        weight = bootstrap(some.weight.expand(sample.members, -1), generator=generator)
+        return self.with_state({**self.state, **self._residual(inflated, weight)})

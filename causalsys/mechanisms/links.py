@@ -12,6 +12,8 @@ from causalsys.scm.supports import Fraction, Positive, Support
 
 _EDGE = 1e-6
 _LARGEST = 300.0
+_MANY = 100_000
+"""Values that suffice to find a typical one."""
 
 
 def offset_of(values: Tensor) -> Tensor:
@@ -20,9 +22,10 @@ def offset_of(values: Tensor) -> Tensor:
     Logs need it where a zero occurs, in training (then .001 of the median) or only later
     (then a millionth, which changes no value that was seen).
     """
-    positive = values[values > 0]
+    few = values[:: max(len(values) // _MANY, 1)]
+    positive = few[few > 0] if bool((few > 0).any()) else values[values > 0]
     typical = positive.median() if positive.numel() else values.new_ones(())
-    share = 1e-3 if bool((values <= 0).any()) else 1e-6
+    share = 1e-3 if float(values.min()) <= 0 else 1e-6
     return (share * typical).reshape(1)
 
 

@@ -38,9 +38,9 @@ def start_residual(residual: Tensor, weight: Tensor, *, empirical: bool) -> dict
     rows = residual.shape[-1]
     if not empirical or rows < _FEW:
         return state
-    ordered, order = (residual / scale).sort(dim=-1)
-    ranks = weight.expand_as(residual).gather(-1, order).cumsum(-1)
-    ranks = (ranks - 0.5 * weight.expand_as(residual).gather(-1, order)) / total
+    scaled = residual / scale
+    ordered, counts = _sorted(scaled, weight.expand_as(residual))
+    ranks = (counts.cumsum(-1) - 0.5 * counts) / total
     # Knots evenly spaced in the noise reach into the tails as far as the rows do.
     reach = float(torch.special.ndtri(torch.tensor(1 - 3 / rows)))
     count = min(rows // 8, 33)
@@ -57,6 +57,19 @@ def start_residual(residual: Tensor, weight: Tensor, *, empirical: bool) -> dict
     state["knots.noise"] = noise
     state["knots.residual"] = quantile
     return state
+
+
+def _sorted(values: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """The values in rising order along the last axis, each with its weight."""
+    if bool((values.diff(dim=-1) >= 0).all()):
+        return values, weight
+    order = order_of(values)
+    return values.gather(-1, order), weight.gather(-1, order)
+
+
+def order_of(values: Tensor) -> Tensor:
+    """The places that sort the last axis; numpy finds them several times faster than torch."""
+    return torch.from_numpy(values.detach().cpu().numpy().argsort(axis=-1)).to(values.device)
 
 
 def to_noise(residual: Tensor, state: State) -> Tensor:

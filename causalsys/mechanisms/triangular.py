@@ -40,6 +40,10 @@ class Triangular(Mechanism):
     def noise_shape(self) -> tuple[int, ...]:
         return (len(self.parts), *self.parts[0].noise_shape)
 
+    @property
+    def resampled(self) -> bool:
+        return any(part.resampled for part in self.parts)
+
     @cached_property
     def components(self) -> tuple[Mechanism, ...]:
         """The components' mechanisms with their parameters."""

@@ -1,0 +1,111 @@
+"""Weighted least squares, slice by slice: its memory does not grow with the rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from causalsys.mechanisms.base import Parents, Sample
+
+_SLICE = 32_768
+_SINGULAR = 1e-10
+Slices = Callable[[], Iterator[tuple[Tensor, Tensor, Tensor]]]
+
+
+@dataclass(frozen=True)
+class LeastSquares:
+    """What least squares gives: member 0's estimates, and draws from their sampling distribution.
+
+    Attributes:
+        coefficients: `[member, column]`, the constant first; their covariance is robust to
+            heteroscedasticity (White, 1980).
+        log_scale: `[member, 1]`, of the residuals; its variance is by their fourth moment.
+        rank: The rank of the design; below the number of columns, some of them say the same,
+            and the solution is the one of least norm.
+    """
+
+    coefficients: Tensor
+    log_scale: Tensor
+    rank: int
+
+
+def least_squares(
+    sample: Sample,
+    equations: Callable[[Tensor, Parents], tuple[Tensor, Tensor]],
+    *,
+    generator: torch.Generator,
+) -> LeastSquares:
+    """Fit the right-hand sides of equations by their columns.
+
+    With one data set for all members, they are draws from the sampling distribution; with a
+    data set per member (multiple imputation), each has its own estimate as well.
+
+    Args:
+        sample: The data; the weights are those of member 0.
+        equations: From values and parents to the columns `[member, column, row]` and the
+            right-hand side `[member, row]`.
+        generator: Fixes the draws.
+    """
+
+    def slices() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        for start in range(0, sample.rows, _SLICE):
+            rows = slice(start, start + _SLICE)
+            parents = {key: parent[:, rows] for key, parent in sample.parents.items()}
+            full, line = equations(sample.value[:, rows], parents)
+            yield full, line, sample.weight[0, rows].contiguous()
+
+    kept = list(slices()) if sample.rows <= _SLICE else None
+    again = slices if kept is None else lambda: iter(kept)
+    estimate, inverse, rank = _estimated(again)
+    score, log_scale, error = _residual(again, estimate)
+    freedom = sample.rows / max(sample.rows - rank, 1)
+    root = torch.linalg.eigh(freedom * score)
+    half = inverse @ (root.eigenvectors * root.eigenvalues.clamp(min=0).sqrt().unsqueeze(-2))
+    width = half.shape[-1]
+    draws = torch.randn((sample.members, width + 1, 1), generator=generator, dtype=half.dtype)
+    draws[0] = 0
+    draws = draws.to(half.device)
+    return LeastSquares(
+        estimate + (half @ draws[:, :width]).squeeze(-1),
+        # Unbiased in the number of coefficients, as least squares is taught.
+        log_scale + 0.5 * math.log(freedom) + error * draws[:, width],
+        rank,
+    )
+
+
+def _estimated(slices: Slices) -> tuple[Tensor, Tensor, int]:
+    """The estimate, the inverse of the Gram matrix (of its range, if singular), and its rank."""
+    grams, moments = [], []
+    for full, line, weight in slices():
+        weighted = full * weight
+        grams.append(weighted @ full.mT)
+        moments.append(weighted @ line.unsqueeze(-1))
+    values, vectors = torch.linalg.eigh(torch.stack(grams).sum(0))
+    kept = values > _SINGULAR * values.amax(-1, keepdim=True)
+    inverse = torch.where(kept, 1 / values.clamp(min=1e-300), torch.zeros_like(values))
+    solve = (vectors * inverse.unsqueeze(-2)) @ vectors.mT
+    return (solve @ torch.stack(moments).sum(0)).squeeze(-1), solve, int(kept[0].sum())
+
+
+def _residual(slices: Slices, estimate: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The covariance of the scores, the log of the residual's scale, and that log's error."""
+    sums, largest = [], []
+    for full, line, weight in slices():
+        residual = line - (estimate.unsqueeze(-2) @ full).squeeze(-2)
+        score = full * (weight * residual).unsqueeze(-2)
+        square, twice = residual**2, weight**2
+        terms = (square @ weight, square @ twice, square**2 @ twice)
+        sums.append((score @ score.mT, weight.sum(), twice.sum(), *terms))
+        largest.append(residual.abs().amax(-1))
+    covariance, total, total_2, second, second_2, fourth_2 = (
+        torch.stack(column).sum(0) for column in zip(*sums, strict=True)
+    )
+    variance = second / total
+    scale = torch.maximum(variance.sqrt(), 1e-9 * (1 + torch.stack(largest).amax(0)))
+    noise = (fourth_2 - 2 * variance * second_2 + variance**2 * total_2).clamp(min=0).sqrt()
+    error = 0.5 * noise / (scale**2 * total)
+    return covariance, scale.log().unsqueeze(-1), error.unsqueeze(-1)
