@@ -60,6 +60,11 @@ class Sample:
         """Member 0's part of the sample."""
         return self.pick(torch.zeros(1, dtype=torch.int64, device=self.weight.device))
 
+    def to(self, device: str) -> Sample:
+        """The sample on another device."""
+        parents = {key: parent.to(device) for key, parent in self.parents.items()}
+        return Sample(self.value.to(device), parents, self.weight.to(device))
+
     def pick(self, members: Tensor) -> Sample:
         """The sample of these members, in this order; a member may come twice."""
 

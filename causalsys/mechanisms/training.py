@@ -29,7 +29,7 @@ class Training:
         rate: Its largest learning rate.
         held_out: The share of rows on which its early stopping looks.
         patience: Looks without improvement after which it stops.
-        device: Where it runs.
+        device: Where gradients of a variable without latent parents are computed.
     """
 
     seed: int = 0
@@ -47,7 +47,7 @@ class Training:
 
 _LEAST_ROWS = 10
 _COARSE_ROWS = 1500
-_COLD, _WARM = (100, 60), (60, 50)
+_COARSE_STEPS, _FINE_STEPS = 100, 60
 _LEAST_STEPS = 10
 _GROWTH = 4
 _MEMORY = 30
@@ -72,12 +72,10 @@ def by_gradient(mechanism: M, sample: Sample, *, training: Training) -> M:
             mend=f"Give at least {_LEAST_ROWS}, or a family with a closed form: cs.Linear().",
         )
     started = mechanism.start(sample, generator=training.generator())
-    return improve(started, sample, training=training, effort=_COLD)
+    return improve(started, sample, training=training)
 
 
-def improve(
-    started: M, sample: Sample, *, training: Training, effort: tuple[int, int] = _WARM
-) -> M:
+def improve(started: M, sample: Sample, *, training: Training) -> M:
     """Train from where the parameters are, by L-BFGS with a normal prior on the weights.
 
     The networks here are small, so that curvature is cheap to learn and pays: beside Adam on
@@ -90,7 +88,6 @@ def improve(
         started: The mechanism, with parameters.
         sample: The data.
         training: How many steps at most, and the seed.
-        effort: The most steps on the first part of the rows, and on each part after it.
 
     Returns:
         The fitted mechanism, its parameters in float64.
@@ -105,11 +102,11 @@ def improve(
     ]
     if not names:
         return started.finish(sample)
-    data, kind = _narrow(sample)
-    narrow = started.with_state({name: tensor.to(kind) for name, tensor in started.state.items()})
-    order = torch.randperm(sample.rows, generator=training.generator())
+    data, kind = _narrow(sample.to(training.device))
+    narrow = started.to(device=training.device, dtype=kind)
+    order = torch.randperm(sample.rows, generator=training.generator()).to(training.device)
     points, left = pack(narrow.state, names), training.steps
-    for rows, steps in _stages(sample.rows, effort=effort):
+    for rows, steps in _stages(sample.rows):
         losses = _losses(narrow, data.take(order[:rows]), names)
         points = minimise(
             losses, points, steps=min(steps, left), tolerance=_TOLERANCE, memory=_MEMORY
@@ -122,21 +119,20 @@ def improve(
             mend="Look for values far out of scale, or use another mechanism.",
         )
     found = unpack(points, narrow.state, names)
-    kept = {name: found[name].double().clone() for name in names}
+    kept = {name: found[name].double().cpu().clone() for name in names}
     return started.with_state({**started.state, **kept}).finish(sample)
 
 
-def _stages(rows: int, *, effort: tuple[int, int]) -> list[tuple[int, int]]:
+def _stages(rows: int) -> list[tuple[int, int]]:
     """How many rows, and the most steps on them: many on few, then few on all."""
     sizes = [rows]
     while sizes[0] > 2 * _COARSE_ROWS:
         sizes.insert(0, max(sizes[0] // _GROWTH, _COARSE_ROWS))
     # The more rows, the nearer the stage before them came.
-    coarse, fine = effort
     if len(sizes) == 1:
-        return [(rows, coarse + fine)]
-    later = [min(max(fine * _CHUNK // size, _LEAST_STEPS), fine) for size in sizes[1:]]
-    return list(zip(sizes, [coarse, *later], strict=True))
+        return [(rows, _COARSE_STEPS + _FINE_STEPS)]
+    later = [max(_FINE_STEPS * _CHUNK // max(size, _CHUNK), _LEAST_STEPS) for size in sizes[1:]]
+    return list(zip(sizes, [_COARSE_STEPS, *later], strict=True))
 
 
 def _losses(mechanism: Mechanism, sample: Sample, names: list[str]) -> list[Losses]:
@@ -158,7 +154,7 @@ def _losses(mechanism: Mechanism, sample: Sample, names: list[str]) -> list[Loss
         square = [weight.shape[1] * weight.square().sum((1, 2)) for weight in weights]
         return sum(square, 0.0 * point[:, 0]) / (2 * _WEIGHT_VARIANCE * total[members])
 
-    rows = torch.arange(sample.rows)
+    rows = torch.arange(sample.rows, device=sample.weight.device)
     return [*(of(sample.take(part)) for part in rows.split(_CHUNK)), prior]
 
 

@@ -30,9 +30,9 @@ def test_few_rows_are_refused() -> None:
 
 
 def test_many_rows_come_in_stages_and_all_rows_come_last() -> None:
-    assert _stages(900, effort=(100, 60)) == [(900, 160)]
+    assert _stages(900) == [(900, 160)]
     for rows in (5000, 80_000, 200_000):
-        stages = _stages(rows, effort=(100, 60))
+        stages = _stages(rows)
         assert stages[-1][0] == rows
         assert sorted(stages) == stages
         assert sum(size * steps for size, steps in stages) < 2.5e6 + 20 * rows
