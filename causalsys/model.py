@@ -117,7 +117,8 @@ class SCM(Declared):
             missing: With "latent" (the default) a missing cell is latent for its row, and is
                 inferred; "error" refuses missing cells.
             steps: The most optimiser steps of a gradient fit.
-            device: "cpu" or "cuda".
+            device: "cpu" or "cuda": where the gradient fits of variables without latent
+                parents run.
             checkpoint: A file that keeps finished blocks: the same call, made again after a
                 fit was interrupted, resumes to the same result.
 

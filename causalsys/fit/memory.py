@@ -27,8 +27,9 @@ from causalsys.mechanisms.quasi_newton import minimise
 
 _STEPS = 300
 _LOG_2PI = math.log(2 * math.pi)
-_START = (math.log(0.3), -2.0)
-"""The log of s, and the log odds of e, to start from."""
+_STARTS = ((0.0, -3.0), (-1.0, -2.0), (-2.5, -2.0))
+"""Pairs of the log of s and the log odds of e to start from; the best end is kept. From a wide s
+all neighbours pull on the parents' effects at once; from a narrow one, those that agree already."""
 _PRIOR = 0.5
 """Inverse variance of a weight's prior, per input; as wide as in a fit without memory."""
 
@@ -77,9 +78,16 @@ def with_memory(mechanism: Mechanism, sample: Sample, *, previous: Tensor) -> Me
         prior = 0.25 * _PRIOR * square / total[members]
         return prior - (part.weight * each).sum(-1) / total[members]
 
-    extra = torch.tensor(_START, dtype=torch.float64).expand(sample.members, 2)
-    start = torch.cat([pack(mechanism.state, names), extra], -1)
-    points = minimise(losses, start, steps=_STEPS, tolerance=1e-6)
+    own = pack(mechanism.state, names)
+    first = torch.zeros(len(_STARTS), dtype=torch.int64)
+    starts = torch.cat([own[first], torch.tensor(_STARTS, dtype=own.dtype)], -1)
+    tries = minimise(
+        lambda points, whose: losses(points, 0 * whose), starts, steps=_STEPS, tolerance=1e-6
+    )
+    best = tries[losses(tries, first).argmin()]
+    # The other members climb from there: from where each is, some would stay in the valley
+    # that rows as independent lead to.
+    points = minimise(losses, best.expand(sample.members, -1), steps=_STEPS, tolerance=1e-6)
     return mechanism.with_state(unpack(points[:, :-2], mechanism.state, names))
 
 

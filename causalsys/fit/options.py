@@ -22,7 +22,8 @@ class FitOptions:
         ensemble: How many parameter draws each mechanism has; their spread is the parameters'
             uncertainty, and member 0 is the best estimate.
         steps: The most optimiser steps of a gradient fit.
-        device: "cpu" or "cuda": where gradients are computed.
+        device: "cpu" or "cuda": where the gradient fits of variables without latent parents
+            run, which are the large ones. Districts with latents are fitted on the CPU.
         missing: "latent" infers missing cells; "error" refuses them.
     """
 
