@@ -66,7 +66,7 @@ class Checkpoint:
     def save(self, block: Block, parts: Parts) -> None:
         """Add a finished block, and write the file."""
         self.done.append(block.name)
-        self.parts = self.parts.joined(parts)
+        self.parts = Parts.joined([self.parts, parts])
         tensors, content = encode(self.parts)
         archive.write(self.path, tensors, content={**content, "key": self.key, "done": self.done})
 

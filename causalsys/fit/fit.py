@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from causalsys.data.read import as_frame, read
 from causalsys.data.schema import Schema
@@ -19,10 +18,11 @@ from causalsys.fit.diagnostics import Diagnostics
 from causalsys.fit.district import fit_district
 from causalsys.fit.fitted import Fitted
 from causalsys.fit.impute import impute
-from causalsys.fit.options import FitOptions, bootstrap
+from causalsys.fit.options import FitOptions
 from causalsys.fit.parts import Parts
 from causalsys.fit.plan import Block, blocks
 from causalsys.fit.single import fit_single
+from causalsys.fit.weights import Weights
 from causalsys.scm.declaration import Declaration
 
 _ROUNDS = 3
@@ -97,12 +97,12 @@ def refit(fitted: Fitted, data: object, *, only: Sequence[str], options: FitOpti
     return merged
 
 
-def fit_block(block: Block, table: Table, *, options: FitOptions, weight: Tensor) -> Parts:
-    """Fit one block to a table, `weight` being `[member, row]`."""
+def fit_block(block: Block, table: Table, *, options: FitOptions, weights: Weights) -> Parts:
+    """Fit one block to a table."""
     training = options.training(block.seed(options.seed))
     if block.latents:
-        return fit_district(block, table, weight=weight, training=training)
-    mechanism, report = fit_single(block.variables[0], table, weight=weight, training=training)
+        return fit_district(block, table, weight=weights.drawn, training=training)
+    mechanism, report = fit_single(block.variables[0], table, weights=weights, training=training)
     return Parts({block.name: mechanism}, (), {block.name: report}, ())
 
 
@@ -113,16 +113,15 @@ def _fit_blocks(
     options: FitOptions,
     saved: Checkpoint | None = None,
 ) -> Fitted:
-    parts = saved.parts if saved is not None else Parts({}, (), {}, ())
-    trace, members = table.layout.trace, options.ensemble
-    weight = bootstrap(table.weight, trace=trace, members=members, seed=options.seed)
+    done = [saved.parts] if saved is not None else []
+    weights = Weights(table.weight, table.layout.trace, options.ensemble, options.seed)
     for block in tracked(plan, what=f"fitting {table.schema.declaration.name}"):
         if saved is not None and saved.has(block):
             continue
-        found = fit_block(block, table, options=options, weight=weight)
-        parts = parts.joined(found)
+        done.append(fit_block(block, table, options=options, weights=weights))
         if saved is not None:
-            saved.save(block, found)
+            saved.save(block, done[-1])
+    parts = Parts.joined(done)
     place = {name: i for i, name in enumerate(table.schema.declaration.nodes)}
     ordered = sorted(parts.mechanisms, key=place.__getitem__)
     return Fitted(

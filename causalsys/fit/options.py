@@ -10,8 +10,6 @@ import torch
 from causalsys.errors import FitError
 from causalsys.mechanisms.training import Training
 
-_ENOUGH_TRACES = 20
-
 
 @dataclass(frozen=True)
 class FitOptions:
@@ -53,28 +51,3 @@ class FitOptions:
     def training(self, seed: int) -> Training:
         """The options of a gradient fit."""
         return Training(seed=seed, steps=self.steps, device=self.device)
-
-
-def bootstrap(
-    weight: torch.Tensor, *, trace: torch.Tensor, members: int, seed: int
-) -> torch.Tensor:
-    """A Bayesian bootstrap of row weights (Rubin, 1981), `[member, row]`.
-
-    Member 0 keeps the weights as they are. Rows of a trace share their draw, since they are
-    not independent (Field and Welsh, 2007), unless there are too few traces to draw from.
-
-    Args:
-        weight: The rows' own weights, `[row]`.
-        trace: The number of each row's trace, `[row]`.
-        members: How many members there are.
-        seed: Fixes the draws.
-    """
-    traces = int(trace[-1]) + 1
-    units = traces if traces >= _ENOUGH_TRACES else len(weight)
-    generator = torch.Generator().manual_seed(seed)
-    draws = torch.empty(members, units, dtype=torch.float64)
-    draws.exponential_(generator=generator)
-    draws[0] = 1.0
-    if units == len(weight):
-        return draws * weight
-    return draws[:, trace] * weight

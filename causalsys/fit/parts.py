@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -33,13 +33,14 @@ class Parts:
     variables: Mapping[str, VariableReport]
     districts: tuple[DistrictReport, ...]
 
-    def joined(self, other: Parts) -> Parts:
-        """These parts and those of other blocks."""
-        return Parts(
-            {**self.mechanisms, **other.mechanisms},
-            (*self.guides, *other.guides),
-            {**self.variables, **other.variables},
-            (*self.districts, *other.districts),
+    @classmethod
+    def joined(cls, several: Sequence[Parts]) -> Parts:
+        """The parts of several blocks as one."""
+        return cls(
+            {name: each for part in several for name, each in part.mechanisms.items()},
+            tuple(guide for part in several for guide in part.guides),
+            {name: each for part in several for name, each in part.variables.items()},
+            tuple(district for part in several for district in part.districts),
         )
 
 
