@@ -395,7 +395,7 @@ REFUSED: list[tuple[Callable[[], None], type[CausalSysError], str, str, str]] = 
     (latents_only_below, DeclarationError, "load_of_before", "without children", "drop it"),
     (a_count_from_a_line, SupportError, "errors", "Linear produces", "Change one"),
     (a_positive_from_a_line, SupportError, "time", "link='log'", "Change one"),
-    (a_latent_count, SupportError, "jobs", "StandardNormal produces", "Change one"),
+    (a_latent_count, SupportError, "jobs", "a latent count", "cs.Latent(cs.Positive())"),
     (a_marginal_with_parents, DeclarationError, "b", "Marginal() together", "Drop the parents"),
     (trees_below_a_latent, DeclarationError, "time", "BoostedTrees cannot", "cs.NeuralAdditive"),
     (two_transitions, DeclarationError, "queue", "two transitions", "Keep one"),
