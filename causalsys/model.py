@@ -104,12 +104,13 @@ class SCM(Declared):
         steps: int = 2000,
         device: str = "cpu",
         checkpoint: str | None = None,
+        rows_in_memory: int = 1_000_000,
     ) -> FittedSCM:
         """Fit every mechanism to logged data.
 
         Args:
             data: A pandas frame, a mapping of columns, `cs.Traces`, or the path of a parquet
-                file. Vectors are columns `name_0`, `name_1`, ...
+                file or of a folder of them. Vectors are columns `name_0`, `name_1`, ...
             seed: Fixes every random choice.
             ensemble: How many parameter draws each mechanism has; their spread is the
                 parameters' uncertainty. Member 0 is the best estimate.
@@ -121,12 +122,14 @@ class SCM(Declared):
                 parents run.
             checkpoint: A file that keeps finished blocks: the same call, made again after a
                 fit was interrupted, resumes to the same result.
+            rows_in_memory: The most rows that are taken from a parquet file. Of a longer one a
+                random sample is fitted to, drawn in one pass; the diagnostics say so.
 
         Raises:
             DataError: The data do not fit the declaration.
             FitError: A mechanism cannot be fitted to them.
         """
-        options = FitOptions(seed, ensemble, steps, device, missing)
+        options = FitOptions(seed, ensemble, steps, device, missing, rows_in_memory)
         core = fit(cls.declaration, data, options=options, weight=weight, checkpoint=checkpoint)
         return FittedSCM.of(core)
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from causalsys.data.cells import column
 from causalsys.data.derived import derive
+from causalsys.data.parquet import read_parquet
 from causalsys.data.schema import Schema, columns_of, no_column
 from causalsys.data.table import Layout, Table
 from causalsys.data.traces import Traces
@@ -37,7 +38,7 @@ def as_frame(data: object, *, what: str = "data") -> tuple[pd.DataFrame, Layout 
     elif isinstance(data, pd.DataFrame):
         frame = data
     elif isinstance(data, str | Path):
-        frame = _read_parquet(Path(data), what)
+        frame = read_parquet(Path(data), what=what)
     elif isinstance(data, Mapping):
         frame = _from_mapping(data, what)
     else:
@@ -217,18 +218,3 @@ def _from_mapping(data: Mapping[str, object], what: str) -> pd.DataFrame:
         return pd.DataFrame([dict(data)] if single else dict(data))
     except (TypeError, ValueError) as error:
         raise DataError(what, found=brief(error), mend="Give columns of one length.") from None
-
-
-def _read_parquet(path: Path, what: str) -> pd.DataFrame:
-    import pyarrow as pa
-
-    if not path.is_file():
-        raise DataError(what, found=f"no file {path.name or path}", mend="Check the path.")
-    try:
-        return pd.read_parquet(path)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(
-            what,
-            found=f"{path.name} cannot be read as parquet ({brief(error)})",
-            mend="Write it anew.",
-        ) from None

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from causalsys.data.read import as_frame, read
+from causalsys.data.read import Missing, as_frame, read
 from causalsys.data.schema import Schema
 from causalsys.data.table import Table
 from causalsys.engine.progress import tracked
@@ -22,6 +22,7 @@ from causalsys.fit.options import FitOptions
 from causalsys.fit.parts import Parts
 from causalsys.fit.plan import Block, blocks
 from causalsys.fit.single import fit_single
+from causalsys.fit.source import Source
 from causalsys.fit.weights import Weights
 from causalsys.scm.declaration import Declaration
 
@@ -41,7 +42,7 @@ def fit(
 
     Args:
         declaration: The model.
-        data: A frame, a mapping of columns, traces, or a parquet path.
+        data: A frame, a mapping of columns, traces, or the path of a parquet file or folder.
         options: How to fit.
         weight: A column, or one non-negative number per row.
         checkpoint: A file that keeps finished blocks, so that a fit that was killed resumes to
@@ -51,9 +52,10 @@ def fit(
         DataError: The data do not fit the declaration.
         FitError: A mechanism cannot be fitted to them.
     """
-    frame, _ = as_frame(data)
-    schema = Schema.learn(declaration, frame)
-    table = read(schema, data, weight=weight, missing=options.missing)  # type: ignore[arg-type]
+    source = Source.of(declaration, data, options=options, weight=weight)
+    schema = Schema.learn(declaration, as_frame(source.data)[0])
+    missing: Missing = options.missing  # type: ignore[assignment]
+    table = read(schema, source.data, weight=source.weight, missing=missing)
     plan = blocks(declaration)
     saved = Checkpoint.at(checkpoint, table=table, options=options) if checkpoint else None
     fitted = _fit_blocks(plan, table, options=options, saved=saved)
@@ -61,7 +63,7 @@ def fit(
         fitted = _with_imputation(fitted, plan, table=table, options=options)
     if saved is not None:
         saved.remove()
-    return fitted
+    return _noted(fitted, *source.notes)
 
 
 def refit(fitted: Fitted, data: object, *, only: Sequence[str], options: FitOptions) -> Fitted:
@@ -83,7 +85,9 @@ def refit(fitted: Fitted, data: object, *, only: Sequence[str], options: FitOpti
                 found="a variable that is declared, not learned",
                 mend="Change its equation in the model, and fit that.",
             )
-    table = read(fitted.schema, data, missing=options.missing)  # type: ignore[arg-type]
+    source = Source.of(fitted.declaration, data, options=options)
+    missing: Missing = options.missing  # type: ignore[assignment]
+    table = read(fitted.schema, source.data, missing=missing)
     chosen = [
         block
         for block in blocks(fitted.declaration)
@@ -91,7 +95,8 @@ def refit(fitted: Fitted, data: object, *, only: Sequence[str], options: FitOpti
     ]
     same = replace(options, ensemble=fitted.members)
     fresh = _fit_blocks(tuple(chosen), table, options=same)
-    merged = _merged(fitted, fresh, note=f"refitted {', '.join(sorted(fresh.mechanisms))}")
+    notes = (f"refitted {', '.join(sorted(fresh.mechanisms))}", *source.notes)
+    merged = _noted(_merged(fitted, fresh), *notes)
     if any(_has_gaps(block, table) for block in chosen):
         return _with_imputation(merged, tuple(chosen), table=table, options=same)
     return merged
@@ -153,11 +158,15 @@ def _with_imputation(
     learned = sorted(name for name in table.missing if fitted.node(name).learned)
     told = ", ".join(f"{name} ({int(table.missing[name].sum())})" for name in learned)
     note = f"missing cells were inferred, taken as missing at random: {told}"
-    notes = (*fitted.diagnostics.notes, note)
-    return replace(fitted, diagnostics=replace(fitted.diagnostics, notes=notes))
+    return _noted(fitted, note)
 
 
-def _merged(old: Fitted, fresh: Fitted, *, note: str = "") -> Fitted:
+def _noted(fitted: Fitted, *notes: str) -> Fitted:
+    told = (*fitted.diagnostics.notes, *notes)
+    return replace(fitted, diagnostics=replace(fitted.diagnostics, notes=told))
+
+
+def _merged(old: Fitted, fresh: Fitted) -> Fitted:
     """`old` with the blocks of `fresh` in place of its own."""
     latents = {name for guide in fresh.guides for name in guide.latents}
     latents |= {name for district in fresh.diagnostics.districts for name in district.latents}
@@ -167,7 +176,6 @@ def _merged(old: Fitted, fresh: Fitted, *, note: str = "") -> Fitted:
         old.diagnostics,
         variables={**old.diagnostics.variables, **fresh.diagnostics.variables},
         districts=(*districts, *fresh.diagnostics.districts),
-        notes=(*old.diagnostics.notes, *([note] if note else [])),
     )
     return replace(
         old,

@@ -23,6 +23,7 @@ class FitOptions:
         device: "cpu" or "cuda": where the gradient fits of variables without latent parents
             run, which are the large ones. Districts with latents are fitted on the CPU.
         missing: "latent" infers missing cells; "error" refuses them.
+        rows_in_memory: The most rows that are taken from a file; of more, a random sample.
     """
 
     seed: int = 0
@@ -30,12 +31,14 @@ class FitOptions:
     steps: int = 2000
     device: str = "cpu"
     missing: str = "latent"
+    rows_in_memory: int = 1_000_000
 
     def __post_init__(self) -> None:
         for name, value, least in (
             ("seed", self.seed, 0),
             ("ensemble", self.ensemble, 1),
             ("steps", self.steps, 1),
+            ("rows_in_memory", self.rows_in_memory, 1),
         ):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise FitError(

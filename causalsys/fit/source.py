@@ -1,0 +1,69 @@
+"""Where the rows of a fit come from: memory, or as much of a file as may be held there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalsys.data.parquet import column_names, load
+from causalsys.data.schema import columns_of, no_column
+from causalsys.fit.options import FitOptions
+from causalsys.scm.declaration import Declaration
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows to fit to.
+
+    Attributes:
+        data: The rows.
+        weight: Their weights.
+        notes: What was left out, in words.
+    """
+
+    data: object
+    weight: str | NDArray[np.float64] | None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        declaration: Declaration,
+        data: object,
+        *,
+        options: FitOptions,
+        weight: str | NDArray[np.float64] | None = None,
+    ) -> Source:
+        """The rows of `data`; of a parquet file or folder, a sample where they are too many.
+
+        Raises:
+            DataError: There is no such file, it is no parquet, or lacks a column.
+        """
+        if not isinstance(data, str | Path):
+            return cls(data, weight)
+        path = Path(data)
+        columns = _columns(declaration, column_names(path))
+        if isinstance(weight, str):
+            columns.append(weight)
+        found = load(path, columns=columns, most=options.rows_in_memory, seed=options.seed)
+        if found.rows is None:
+            return cls(found.frame, weight)
+        if isinstance(weight, np.ndarray) and weight.shape == (found.total,):
+            weight = weight[found.rows]
+        note = f"a random sample of {len(found.rows):,} of the {found.total:,} rows of {path.name}"
+        return cls(found.frame, weight, (f"{note}; raise rows_in_memory to use more",))
+
+
+def _columns(declaration: Declaration, names: list[str]) -> list[str]:
+    """What a fit looks for; the columns of equations, states and latents may be absent."""
+    found: list[str] = []
+    for node in declaration.nodes.values():
+        mine = columns_of(node)
+        absent = [name for name in mine if name not in names]
+        if absent and node.learned and node.kind != "latent":
+            raise no_column(node.name, absent[0], names)
+        found += mine
+    return found
