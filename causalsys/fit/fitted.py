@@ -11,6 +11,7 @@ from causalsys.fit.diagnostics import Diagnostics
 from causalsys.fit.guide import Guide
 from causalsys.mechanisms.base import Mechanism
 from causalsys.scm.declaration import Declaration, Node
+from causalsys.scm.frozen import FrozenDict
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class Fitted:
     members: int
     seed: int
     diagnostics: Diagnostics
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mechanisms", FrozenDict(self.mechanisms))
 
     @property
     def declaration(self) -> Declaration:

@@ -116,7 +116,8 @@ class Answer:
             UnknownNameError: The answer has no such variable.
             QueryError: The world is not named, or there is none of that number.
         """
-        return Draws(self._tensor(name, self._world(world)).double().numpy(), self._unit(name))
+        values = self._tensor(name, self._world(world)).double().numpy().copy()
+        return Draws(values, self._unit(name))
 
     def observed(self, name: str) -> Draws:
         """What was observed of a variable, or inferred of it, before anything was done."""
@@ -128,7 +129,7 @@ class Answer:
             )
         if name not in self.factual:
             raise UnknownNameError.among(name, self.names, where="the answer")
-        return Draws(self.factual[name].double().numpy(), self._unit(name))
+        return Draws(self.factual[name].double().numpy().copy(), self._unit(name))
 
     def mean(self, name: str, *, world: int | None = None) -> NDArray[np.float64]:
         """The mean of each row, `[row]`; for a boolean its probability."""

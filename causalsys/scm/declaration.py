@@ -14,6 +14,7 @@ from types import CodeType
 from typing import Any
 
 from causalsys.errors import UnknownNameError
+from causalsys.scm.frozen import FrozenDict
 from causalsys.scm.graph import Edge, Graph
 from causalsys.scm.specs import Custom, MechanismSpec
 from causalsys.scm.supports import Support
@@ -85,6 +86,9 @@ class Declaration:
     nodes: Mapping[str, Node]
     doc: str = ""
     origin: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes", FrozenDict(self.nodes))
 
     @cached_property
     def graph(self) -> Graph:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -196,3 +198,21 @@ def test_auto_says_what_it_chose() -> None:
     report = fitted.diagnostics.variables["y"]
     assert report.family == "Linear"
     assert "held-out log likelihood" in report.reason
+
+
+def test_a_fitted_model_cannot_be_changed() -> None:
+    data = pd.DataFrame({"a": np.arange(50.0), "b": np.arange(50.0) % 7})
+    model = cs.SCM.from_graph([("a", "b")], default=cs.Observed(cs.Real(), mechanism=cs.Linear()))
+    fitted = model.fit(data)
+    for change in (
+        lambda: fitted.mechanisms.pop("a"),
+        lambda: model.declaration.nodes.clear(),
+        lambda: setattr(fitted, "seed", 1),
+    ):
+        with pytest.raises((TypeError, AttributeError)):
+            change()
+    copied = copy.deepcopy(fitted)
+    assert copied.mechanisms.keys() == fitted.mechanisms.keys()
+    drawn = fitted.counterfactual(data, do={"a": 0.0}).draws("a")
+    drawn.values[:] = 99.0
+    assert fitted.counterfactual(data, do={"a": 0.0}).mean("a").max() == 0.0
