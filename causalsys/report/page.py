@@ -28,7 +28,8 @@ h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.15rem; margin-top
 .lead { font-size: 1.2rem; } .faint, figcaption, dt { color: var(--faint); font-size: .9rem; }
 figure { margin: 1rem 0; } figure img { max-width: 100%; height: auto; background: #fff;
          border-radius: 4px; } .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem;
+        white-space: nowrap; }
 th, td { text-align: right; padding: .25rem .7rem; border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; } dd { margin: 0 0 .5rem; }
 """
