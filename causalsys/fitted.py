@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -29,6 +28,9 @@ from causalsys.query.exact import exact
 from causalsys.query.intervention import Do
 from causalsys.scm.declare import Declared
 from causalsys.scm.supports import Level
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class FittedSCM(Fitted):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,6 +26,7 @@ from causalsys.scm.supports import Real
 from causalsys.scm.variables import Function, Observed, Variable
 
 if TYPE_CHECKING:
+    import networkx as nx
     from matplotlib.axes import Axes
 
 

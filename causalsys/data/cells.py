@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numbers
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -15,6 +15,9 @@ from causalsys.data.levels import coder
 from causalsys.errors import DataError, OutsideSupportError
 from causalsys.scm.declaration import Node
 from causalsys.scm.supports import Categorical, Fraction, Positive, Real, Support
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def column(
@@ -88,6 +91,8 @@ def _clean(cells: pd.Series, support: Support) -> Tensor | None:
 
 def _numbers(cells: pd.Series, node: Node) -> NDArray[np.float64]:
     """Numbers, NaN where they are missing. Text and dates are not read as numbers."""
+    import pandas as pd
+
     kind = cells.dtype
     numeric = pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_complex_dtype(kind)
     if not numeric:
@@ -107,6 +112,8 @@ def _numbers(cells: pd.Series, node: Node) -> NDArray[np.float64]:
 def _codes(
     cells: pd.DataFrame, gone: NDArray[np.bool_], node: Node, support: Categorical
 ) -> NDArray[np.float64]:
+    import pandas as pd
+
     code = coder(support)
     found = np.full(cells.shape, np.nan)
     for position, name in enumerate(cells):

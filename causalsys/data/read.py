@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -20,7 +19,9 @@ from causalsys.data.table import Layout, Table
 from causalsys.data.traces import Traces
 from causalsys.errors import DataError, EvidenceError, UnknownNameError, brief
 
-Data = pd.DataFrame | Traces | Mapping[str, object] | str | Path
+if TYPE_CHECKING:
+    import pandas as pd
+
 Missing = Literal["latent", "error"]
 Purpose = Literal["fit", "evidence"]
 
@@ -32,6 +33,8 @@ def as_frame(data: object, *, what: str = "data") -> tuple[pd.DataFrame, Layout 
         DataError: It is nothing that can be read as a table, or has no rows, or repeats a
             column or a row's label.
     """
+    import pandas as pd
+
     layout = None
     if isinstance(data, Traces):
         frame, layout = data.frame, data.layout
@@ -206,6 +209,8 @@ def _weights(
 
 
 def _from_mapping(data: Mapping[str, object], what: str) -> pd.DataFrame:
+    import pandas as pd
+
     single = all(pd.api.types.is_scalar(value) for value in data.values())
     labels = [value.index for value in data.values() if isinstance(value, pd.Series)]
     if any(not label.equals(labels[0]) for label in labels):

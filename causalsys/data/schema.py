@@ -5,13 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from causalsys.data.levels import plain
 from causalsys.errors import DataError, DeclarationError, MissingColumnError
 from causalsys.scm.declaration import Declaration, Node
 from causalsys.scm.supports import Boolean, Categorical, Level, Support
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ def columns_of(node: Node) -> list[str]:
 
 
 def _with_levels(node: Node, support: Categorical, frame: pd.DataFrame) -> Categorical:
+    import pandas as pd
+
     if node.kind == "latent":
         raise DataError(
             node.name,

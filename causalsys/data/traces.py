@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from causalsys.data.schema import no_column
 from causalsys.data.table import Layout
 from causalsys.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +44,8 @@ class Traces:
     step: str = "step"
 
     def __post_init__(self) -> None:
+        import pandas as pd
+
         if not isinstance(self.data, pd.DataFrame):
             raise DataError(
                 "traces", found=f"a {type(self.data).__name__}", mend="Give a pandas DataFrame."
@@ -88,11 +94,11 @@ class Traces:
     @cached_property
     def layout(self) -> Layout:
         """Which rows belong to which trace."""
-        codes, names = pd.factorize(self.frame[self.trace])
+        codes, names = self._codes
         first = self.frame[self.step].to_numpy()[self._starts][codes]
         position = self.frame[self.step].to_numpy() - first
         return Layout(
-            torch.from_numpy(codes.astype(np.int64)),
+            torch.from_numpy(codes),
             torch.from_numpy(position.astype(np.int64)),
             tuple(names),
             torch.from_numpy(self._order.astype(np.int64)),
@@ -105,15 +111,22 @@ class Traces:
         return keys.sort_values([self.trace, self.step], kind="stable").index.to_numpy()
 
     @cached_property
+    def _codes(self) -> tuple[NDArray[np.int64], Any]:
+        """The number of each row's trace, in the sorted frame, and the traces' names."""
+        import pandas as pd
+
+        codes, names = pd.factorize(self.frame[self.trace])
+        return codes.astype(np.int64), names
+
+    @cached_property
     def _starts(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """The first row of each trace, in the sorted frame."""
-        codes = pd.factorize(self.frame[self.trace])[0]
-        return np.flatnonzero(np.diff(codes, prepend=-1))
+        return np.flatnonzero(np.diff(self._codes[0], prepend=-1))
 
     @property
     def _position(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """The step that each row ought to have, were there no gaps."""
-        codes = pd.factorize(self.frame[self.trace])[0]
+        codes = self._codes[0]
         rows = np.arange(len(codes))
         steps = self.frame[self.step].to_numpy()
         return steps[self._starts][codes] + rows - self._starts[codes]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -21,6 +21,9 @@ from causalsys.fit.fitted import Fitted
 from causalsys.scm.declaration import Node
 from causalsys.scm.graph import Graph
 from causalsys.scm.order import reached
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _ROWS = 10_000
 _LEAST = 20
@@ -86,6 +89,8 @@ class Check:
 
     def to_frame(self) -> pd.DataFrame:
         """A row per implied independence."""
+        import pandas as pd
+
         return pd.DataFrame(
             [vars(test) for test in self.independences],
             columns=["variable", "other", "statistic", "p_value", "rejected"],

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ class Diagnostics:
 
     def to_frame(self) -> pd.DataFrame:
         """A row per learned variable: family, held-out likelihood (nats), calibration, rows."""
+        import pandas as pd
+
         return pd.DataFrame(
             [
                 {

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from causalsys.mechanisms import nbinom
 from causalsys.mechanisms.base import Mechanism, Parents, Sample
 from causalsys.mechanisms.draws import uniform_like
 from causalsys.mechanisms.features import columns, start_columns
 from causalsys.mechanisms.packing import pack, unpack
 from causalsys.mechanisms.quasi_newton import Losses, minimise
 from causalsys.mechanisms.training import Training
+
+if TYPE_CHECKING:
+    from causalsys.mechanisms import nbinom
 
 _TRAINED = ("constant", "log_size", "weight")
 _LOG_MEAN = 30.0
@@ -49,6 +51,8 @@ class CountMechanism(Mechanism):
     def pull(
         self, value: Tensor, parents: Parents, *, generator: torch.Generator | None = None
     ) -> Tensor:
+        from causalsys.mechanisms import nbinom
+
         log_mean, log_size = self._law(parents)
         shape = torch.broadcast_shapes(value.shape, log_mean.shape)
         count, mean, size = (
@@ -61,6 +65,8 @@ class CountMechanism(Mechanism):
         return torch.from_numpy(noise).reshape(shape).to(log_mean)
 
     def push(self, noise: Tensor, parents: Parents) -> Tensor:
+        from causalsys.mechanisms import nbinom
+
         log_mean, log_size = self._law(parents)
         shape = torch.broadcast_shapes(noise.shape, log_mean.shape)
         flat = [_array(tensor.expand(shape)) for tensor in (noise, log_mean, log_size.exp())]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -17,6 +16,7 @@ from causalsys.identify.verdict import Verdict
 from causalsys.scm.supports import Boolean, Categorical, Support
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
 _FEW = 40
@@ -154,6 +154,8 @@ class Answer:
         Raises:
             QueryError: The variable is no category.
         """
+        import pandas as pd
+
         support = self._known(name)
         if not isinstance(support, Categorical) or support.size:
             raise QueryError(name, found="no plain category", mend="Use mean or interval.")
@@ -184,6 +186,8 @@ class Answer:
 
     def to_frame(self, level: float = 0.9) -> pd.DataFrame:
         """A row per row and world, with mean, low and high of every numeric variable."""
+        import pandas as pd
+
         parts = []
         for world, title in enumerate(self.worlds):
             columns: dict[str, NDArray[np.float64]] = {}

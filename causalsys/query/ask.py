@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -23,6 +22,9 @@ from causalsys.query.asked import by_row, condition, count, named, told, world, 
 from causalsys.query.intervention import Do, Under, Value, as_intervention
 from causalsys.query.world import Rows, Unfolding, World
 from causalsys.scm.declaration import Node
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _DRAWS = 128
 """Samples where something is drawn, rather than determined by the evidence."""
@@ -67,6 +69,8 @@ def sample(
     seed: int,
 ) -> Answer:
     """New rows of the model; see `FittedSCM.sample`."""
+    import pandas as pd
+
     rows, steps, seed = count(rows, "rows"), count(steps, "steps"), count(seed, "seed", least=0)
     draws = fitted.members if samples is None else count(samples, "samples")
     dos = worlds({} if do is None else do)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from pandas.api.extensions import ExtensionArray
 from torch import Tensor
 
 from causalsys.data.schema import columns_of
@@ -16,6 +14,9 @@ from causalsys.errors import InterventionError, QueryError
 from causalsys.fit.fitted import Fitted
 from causalsys.query.intervention import Do, Under
 from causalsys.scm.variables import Variable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def count(value: object, name: str, *, least: int = 1) -> int:
@@ -78,6 +79,9 @@ def by_row(given: Any, name: str, *, layout: Layout, index: pd.Index[Any], vecto
     Raises:
         InterventionError: The labels of a series are not those of the rows.
     """
+    import pandas as pd
+    from pandas.api.extensions import ExtensionArray
+
     if isinstance(given, pd.Series) and len(given) == len(index):
         if given.index.equals(index):
             return given.to_numpy()
@@ -105,6 +109,8 @@ def condition(fitted: Fitted, given: Mapping[Any, Any], *, rows: int) -> pd.Data
         QueryError: It is no mapping, or a value is missing or of the wrong length.
         UnknownNameError: A name is not in the model.
     """
+    import pandas as pd
+
     if not isinstance(given, Mapping):
         raise QueryError(
             "given", found=f"a {type(given).__name__}", mend='Give a mapping: given={"load": 3}.'

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -17,11 +16,16 @@ from causalsys.query.answer import Draws
 from causalsys.scm.declaration import Node
 from causalsys.scm.supports import Categorical, Level
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def exact(
     fitted: Fitted, name: str, *, do: Mapping[str, Level], given: Mapping[str, Level]
 ) -> pd.DataFrame:
     """The distribution of a category under an intervention, given others; see `FittedSCM.exact`."""
+    import pandas as pd
+
     nodes = _relevant(fitted, [name, *do, *given])
     codes = {key: _code(fitted, key, level) for key, level in {**do, **given}.items()}
     both = sorted(set(do) & set(given))

@@ -22,7 +22,6 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
@@ -249,6 +248,8 @@ def _value(given: Any, *, name: str, support: Support, rows: int) -> Interventio
 
 def _array(given: Any, name: str) -> np.ndarray[Any, Any]:
     """What was given, as an array."""
+    import pandas as pd
+
     try:
         if isinstance(given, Tensor):
             return given.detach().cpu().numpy()

@@ -6,9 +6,7 @@ Both give the same thing: a class whose `declaration` is validated and cannot be
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, NoReturn
-
-import networkx as nx
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from causalsys.errors import DeclarationError, UnknownNameError
 from causalsys.scm.declaration import Declaration
@@ -26,6 +24,9 @@ from causalsys.scm.variables import (
     Transition,
     Variable,
 )
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 class _Body(dict[str, Any]):

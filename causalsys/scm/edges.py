@@ -8,11 +8,12 @@ which holds one edge for a pair, carries them all in `lags`: a mapping from lag 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import networkx as nx
+from typing import TYPE_CHECKING, Any
 
 from causalsys.errors import DeclarationError
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 def lags_of(data: Mapping[str, Any]) -> dict[int, float]:
@@ -40,6 +41,8 @@ def as_digraph(graph: object) -> nx.DiGraph[str]:
     Raises:
         DeclarationError: It does not say so: an undirected graph, a number, a table.
     """
+    import networkx as nx
+
     if isinstance(graph, nx.Graph) and not graph.is_directed():
         raise DeclarationError(
             "graph",
@@ -62,6 +65,8 @@ def as_digraph(graph: object) -> nx.DiGraph[str]:
 
 def _merged(graph: nx.MultiDiGraph[str]) -> nx.DiGraph[str]:
     """Parallel edges as one edge that acts at all their lags."""
+    import networkx as nx
+
     merged: nx.DiGraph[str] = nx.DiGraph(**graph.graph)
     merged.add_nodes_from(graph.nodes(data=True))
     for cause, effect, data in graph.edges(data=True):

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import networkx as nx
-
 from causalsys.scm.graph import Graph
+from causalsys.scm.order import parts as joined
 
 _GAP = 22.0
 
 
 def parts(graph: Graph) -> list[Graph]:
     """The connected parts, the largest first, then in causal order."""
-    joined: nx.Graph[str] = nx.Graph()
-    joined.add_nodes_from(graph.order)
-    joined.add_edges_from((edge.cause, edge.effect) for edge in graph.edges)
-    found = sorted(nx.connected_components(joined), key=len, reverse=True)
-    return [_only(graph, names) for names in found]
+    found = joined(graph.order, [(edge.cause, edge.effect) for edge in graph.edges])
+    return [_only(graph, set(names)) for names in sorted(found, key=len, reverse=True)]
 
 
 def _only(graph: Graph, names: set[str]) -> Graph:

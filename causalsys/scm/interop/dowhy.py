@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
-
 from causalsys.errors import DeclarationError
 from causalsys.scm.declaration import Declaration
 from causalsys.scm.interop.imported import Imported, imported
@@ -14,6 +12,7 @@ from causalsys.scm.interop.static import refuse_lags
 from causalsys.scm.supports import Real, Support
 
 if TYPE_CHECKING:
+    import networkx as nx
     from dowhy.gcm import StructuralCausalModel
 
 
@@ -69,6 +68,8 @@ def from_dowhy(model: object, support: Support | None = None) -> Imported:
 
 
 def _graph_of(model: object) -> nx.DiGraph[str]:
+    import networkx as nx
+
     if isinstance(model, nx.Graph):
         return model
     from dowhy import CausalModel

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
-
-import networkx as nx
+from typing import TYPE_CHECKING, Any, get_args
 
 from causalsys.errors import DeclarationError
 from causalsys.scm.edges import as_digraph, lags_of, with_lags
@@ -22,6 +20,9 @@ from causalsys.scm.variables import (
     State,
     Variable,
 )
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ def imported(source: nx.DiGraph[str], support: Support) -> Imported:
     Raises:
         DeclarationError: An attribute that is not what its name says.
     """
+    import networkx as nx
+
     source = as_digraph(source)
     graph: nx.DiGraph[str] = nx.DiGraph(name=source.graph.get("name", ""))
     graph.add_nodes_from(source)

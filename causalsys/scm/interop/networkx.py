@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import networkx as nx
+from typing import TYPE_CHECKING, Any
 
 from causalsys.scm.declaration import Declaration, Node
 from causalsys.scm.edges import lags_of, with_lags
 from causalsys.scm.interop.imported import Imported, imported
 from causalsys.scm.supports import Real, Support
 from causalsys.scm.variables import Lagged
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 def to_networkx(declaration: Declaration) -> nx.DiGraph[str]:
@@ -30,6 +31,8 @@ def to_networkx(declaration: Declaration) -> nx.DiGraph[str]:
         >>> graph.nodes["load"]["kind"], graph.edges["load", "duration"]["lag"]
         ('latent', 0)
     """
+    import networkx as nx
+
     graph: nx.DiGraph[str] = nx.DiGraph(name=declaration.name, doc=declaration.doc)
     for node in declaration.nodes.values():
         graph.add_node(node.name, **_attributes(node))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
-
 from causalsys.errors import DeclarationError
 from causalsys.scm.declaration import Declaration, Node
 from causalsys.scm.interop.imported import Imported, imported
@@ -57,6 +55,7 @@ def from_pgmpy(model: DAG, support: Support | None = None) -> Imported:
     Raises:
         DeclarationError: It is no DAG, it is a dynamic network, or its states are no levels.
     """
+    import networkx as nx
     from pgmpy.base import DAG
     from pgmpy.models import DynamicBayesianNetwork
 
