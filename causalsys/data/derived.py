@@ -83,6 +83,10 @@ class _Derivation:
             shape = (lead, table.rows, *([support.size] if support.size else []))
             kind = torch.int64 if isinstance(support, Categorical) else torch.float64
             self.columns[node.name] = torch.full(shape, node.initial, dtype=kind)
+            if node.kind == "state" and node.name in table.values:
+                # A log may begin in the middle: its own first value is where the trace starts.
+                first = table.layout.first_rows
+                self.columns[node.name][:, first] = table.values[node.name][:, first].to(kind)
             self.gaps[node.name] = torch.zeros(table.rows, dtype=torch.bool)
 
     def run(self) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,7 +18,8 @@ from causalsys.data.parquet import read_parquet
 from causalsys.data.schema import Schema, columns_of, no_column
 from causalsys.data.table import Layout, Table
 from causalsys.data.traces import Traces
-from causalsys.errors import DataError, EvidenceError, UnknownNameError, brief
+from causalsys.errors import DataError, EvidenceError, MissingColumnError, UnknownNameError, brief
+from causalsys.scm.declaration import Node
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +133,10 @@ def _columns(
         names = columns_of(node)
         absent = [name for name in names if name not in frame.columns]
         optional = purpose == "evidence" or node.kind in ("equation", "state")
-        if node.kind == "latent" or (optional and absent == names):
+        if node.kind == "latent":
+            continue
+        if optional and absent == names:
+            _not_misspelt(node, schema, frame)
             continue
         if absent:
             raise no_column(node.name, absent[0], frame.columns)
@@ -149,6 +154,20 @@ def _columns(
             )
         values[node.name], gaps[node.name] = value, gone
     return values, gaps
+
+
+def _not_misspelt(node: Node, schema: Schema, frame: pd.DataFrame) -> None:
+    """Refuse to take a variable as unlogged where a column looks like it."""
+    if node.support.size and node.name in frame.columns:
+        raise MissingColumnError(
+            node.name,
+            found="one column for a vector",
+            mend=f"Give a column for each component: {', '.join(columns_of(node)[:3])}, ...",
+        )
+    known = {name for other in schema.declaration.nodes.values() for name in columns_of(other)}
+    strangers = [str(name) for name in frame.columns if str(name) not in known]
+    if difflib.get_close_matches(node.name, strangers, n=1, cutoff=0.85):
+        raise no_column(node.name, node.name, strangers)
 
 
 def _check_traces(table: Table) -> None:

@@ -14,7 +14,7 @@ from causalsys.scm.declaration import Declaration, Node
 from causalsys.scm.frozen import FrozenDict
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fitted:
     """A declaration with parameters. Immutable: `refit` makes another one.
 
@@ -33,6 +33,9 @@ class Fitted:
     members: int
     seed: int
     diagnostics: Diagnostics
+
+    def __repr__(self) -> str:
+        return f"<{self.declaration.name}, {self.diagnostics}>"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mechanisms", FrozenDict(self.mechanisms))

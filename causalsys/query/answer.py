@@ -13,7 +13,7 @@ from torch import Tensor
 
 from causalsys.errors import QueryError, UnknownNameError
 from causalsys.identify.verdict import Verdict
-from causalsys.scm.supports import Boolean, Categorical, Support
+from causalsys.scm.supports import Boolean, Categorical, Count, Fraction, Positive, Support
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +74,7 @@ class Draws:
         return Estimate(float(means.mean()), float(low), float(high), level)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Answer:
     """The worlds that a question asked for.
 
@@ -141,7 +141,7 @@ class Answer:
     ) -> NDArray[np.float64]:
         """The central interval of each row, `[row, 2]`."""
         self._numeric(name)
-        return self.draws(name, world=world).interval(level)
+        return self._inside(name, self.draws(name, world=world).interval(level))
 
     def average(self, name: str, level: float = 0.9, *, world: int | None = None) -> Estimate:
         """The mean over rows, with its interval."""
@@ -200,7 +200,7 @@ class Answer:
                     table = self.probability(name, world=world)
                     columns |= {f"{name}={k}": table[k].to_numpy() for k in table.columns}
                     continue
-                ends = drawn.interval(level)
+                ends = self._inside(name, drawn.interval(level))
                 columns[name] = drawn.mean()
                 columns[f"{name}_low"], columns[f"{name}_high"] = ends[:, 0], ends[:, 1]
             parts.append(pd.DataFrame({"world": title, **columns}, index=self.index))
@@ -211,12 +211,24 @@ class Answer:
         from causalsys.query.picture import draw
 
         self._numeric(name)
+        if self.supports[name].size:
+            raise QueryError(name, found="a vector, which has no one line", mend="Plot its draws.")
         return draw(self, name, ax=ax, level=level)
 
     def __str__(self) -> str:
         shown = f"{len(self.index)} rows, worlds: {'; '.join(self.worlds)}"
         inferred = f" Inferred, not observed: {', '.join(self.inferred)}." if self.inferred else ""
         return f"Answer over {shown}.{inferred} {self.verdict}"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _inside(self, name: str, ends: NDArray[np.float64]) -> NDArray[np.float64]:
+        """An interval cut off where the variable's support ends."""
+        support = self.supports[name]
+        low = 0.0 if isinstance(support, Positive | Fraction | Count | Boolean) else -np.inf
+        high = 1.0 if isinstance(support, Fraction | Boolean) else np.inf
+        return np.clip(ends, low, high)
 
     def _tensor(self, name: str, world: int) -> Tensor:
         if name in self.values:

@@ -18,7 +18,7 @@ from causalsys.fit.abduct import Abducted, abduct
 from causalsys.fit.fitted import Fitted
 from causalsys.identify.verdict import NOT_CHECKED
 from causalsys.query.answer import Answer
-from causalsys.query.asked import by_row, condition, count, named, told, world, worlds
+from causalsys.query.asked import by_row, condition, count, named, titles, world, worlds
 from causalsys.query.intervention import Do, Under, Value, as_intervention
 from causalsys.query.world import Rows, Unfolding, World
 from causalsys.scm.declaration import Node
@@ -51,7 +51,7 @@ def counterfactual(
         values,
         found.table.values,
         fitted.schema.supports,
-        tuple(map(told, dos)),
+        titles(dos),
         table.index,
         NOT_CHECKED,
         found.inferred,
@@ -97,7 +97,7 @@ def sample(
     plan = Unfolding(fitted.schema, mechanisms, noise_of, {}, layout, draws, seed)
     index = pd.RangeIndex(len(trace))
     values = plan.predict([_world(each, fitted, plan, index=index) for each in dos])
-    return Answer(values, {}, fitted.schema.supports, tuple(map(told, dos)), index, NOT_CHECKED)
+    return Answer(values, {}, fitted.schema.supports, titles(dos), index, NOT_CHECKED)
 
 
 def log_prob(fitted: Fitted, data: object) -> NDArray[np.float64]:
@@ -148,7 +148,7 @@ def _conditional(
         values,
         found.table.values,
         fitted.schema.supports,
-        tuple(map(told, dos)),
+        titles(dos),
         table.index,
         NOT_CHECKED,
         found.inferred,

@@ -140,6 +140,15 @@ def named(key: object) -> str:
     return key.name if isinstance(key, Variable) else str(key)
 
 
+def titles(dos: Sequence[Do]) -> tuple[str, ...]:
+    """What is done in each world; worlds that read alike are told apart by a number."""
+    found = [told(do) for do in dos]
+    return tuple(
+        title if found.count(title) == 1 else f"{title} ({found[:place].count(title) + 1})"
+        for place, title in enumerate(found)
+    )
+
+
 def told(do: Do) -> str:
     """What was done, in words."""
     if not do:

@@ -179,6 +179,14 @@ class _Cell:
         return bool((self.plan.layout.position[self.rows] == 0).all())
 
     def _initial(self) -> Tensor:
+        if self.node.name in self.plan.factual:
+            return self._with_worlds(
+                _rows(
+                    self.plan.factual[self.node.name],
+                    self.rows,
+                    vector=bool(self._size(self.node.name)),
+                )
+            )
         size = self._size(self.node.name)
         count = len(self.plan.layout.position[self.rows])
         shape = (1, 1, count, size) if size else (1, 1, count)

@@ -95,6 +95,12 @@ def checked(
             found=f"a {type(result).__name__} from its function, which is not numbers",
             mend="Return a tensor or a number; for a category, a level's place.",
         )
+    if given.dtype == torch.bool and isinstance(support, Categorical) and support.cardinality > 2:
+        raise refusal(
+            name,
+            found=f"true or false for one of {support.cardinality} levels",
+            mend="Return a level's place, counted from 0: torch.where(x > 5, 2, 0).",
+        )
     wanted = (*shape, support.size) if support.size else tuple(shape)
     try:
         value = given.expand(wanted)
