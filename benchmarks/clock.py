@@ -1,0 +1,39 @@
+"""Time and its growth, on a machine that others use too: take ratios, never seconds."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+
+
+def alternate(calls: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, list[float]]:
+    """The seconds that each call takes, one number per round.
+
+    The calls take turns, so that what else the machine does falls on all alike; every other
+    round goes backwards. A first round, which warms up, does not count.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    names = list(calls)
+    for turn in range(rounds + 1):
+        for name in names if turn % 2 else reversed(names):
+            begun = time.perf_counter()
+            calls[name]()
+            spent = time.perf_counter() - begun
+            if turn:
+                taken[name].append(spent)
+    return taken
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median over rounds of ours in units of theirs."""
+    return median(a / b for a, b in zip(ours, theirs, strict=True))
+
+
+def exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float:
+    """The slope of log time on log size, by least squares: 1 where cost is proportional."""
+    x, y = [math.log(size) for size in sizes], [math.log(second) for second in seconds]
+    middle_x, middle_y = sum(x) / len(x), sum(y) / len(y)
+    above = sum((a - middle_x) * (b - middle_y) for a, b in zip(x, y, strict=True))
+    return above / sum((a - middle_x) ** 2 for a in x)

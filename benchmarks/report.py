@@ -1,0 +1,86 @@
+"""From measurements to a table for people and a file for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.machine import machine
+
+HERE = Path(__file__).parent
+SEED = 0
+"""Of every random choice in these benchmarks."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement.
+
+    Attributes:
+        benchmark: Which benchmark it is of.
+        case: What was measured, and against what.
+        ours: Our figure.
+        theirs: The peer's; None where there is none to compare with.
+        unit: "s", "MB", or "" for a bare number.
+        figure: What the target is about: ours in units of theirs, or an exponent.
+        most: The target: the figure is at most this. None where the row only informs.
+    """
+
+    benchmark: str
+    case: str
+    ours: float
+    theirs: float | None
+    unit: str
+    figure: float
+    most: float | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is met; None without a target."""
+        return None if self.most is None else self.figure <= self.most
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table."""
+    lines = [
+        "| benchmark | case | ours | peer | figure | target | met |",
+        "|---|---|--:|--:|--:|--:|---|",
+    ]
+    for row in rows:
+        theirs = "" if row.theirs is None else _shown(row.theirs, row.unit)
+        target = "" if row.most is None else f"≤ {row.most:g}"
+        met = {True: "yes", False: "**no**", None: ""}[row.met]
+        cells = (row.benchmark, row.case, _shown(row.ours, row.unit), theirs)
+        lines.append("| " + " | ".join([*cells, f"{row.figure:.3g}", target, met]) + " |")
+    return "\n".join(lines)
+
+
+def write(rows: Sequence[Row], *, results: Path = HERE / "results", text: Path = HERE) -> None:
+    """Write `core.json` under `results`, and `RESULTS.md` under `text`."""
+    today, host = datetime.now(UTC).date().isoformat(), machine()
+    results.mkdir(exist_ok=True)
+    content = {
+        "date": today,
+        "seed": SEED,
+        "machine": host,
+        "rows": [{**asdict(row), "met": row.met} for row in rows],
+    }
+    (results / "core.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    told = ", ".join(f"{key} {value}" for key, value in host.items())
+    head = (
+        "# Results\n\n"
+        f"Written by `python -m benchmarks` on {today}, seed {SEED}. {told}.\n\n"
+        "A *figure* is our time or memory in units of the peer's, taken side by side in one run "
+        "(the median over alternating rounds), or an exponent. Take figures from this table, "
+        "not seconds: the machine is shared.\n\n"
+    )
+    (text / "RESULTS.md").write_text(head + table(rows) + "\n")
+
+
+def _shown(value: float, unit: str) -> str:
+    if unit == "s":
+        return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"
+    return f"{value:.4g} {unit}".strip()
