@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import singledispatch
 
 from causalsys.errors import DeclarationError
 from causalsys.mechanisms.base import Mechanism
@@ -23,6 +22,17 @@ from causalsys.mechanisms.triangular import triangular
 from causalsys.scm import specs
 from causalsys.scm.supports import Support
 
+_FAMILIES: dict[type[specs.MechanismSpec], type[Mechanism]] = {
+    specs.Linear: LinearMechanism,
+    specs.NeuralAdditive: NeuralMechanism,
+    specs.BoostedTrees: TreesMechanism,
+    specs.SplineFlow: SplineMechanism,
+    specs.Multiplicative: MultiplicativeMechanism,
+    specs.GumbelMax: GumbelMaxMechanism,
+    specs.ProbabilityTable: TableMechanism,
+    specs.CountRegression: CountMechanism,
+    specs.StandardNormal: PriorMechanism,
+}
 _WHOLE = (specs.StandardNormal, specs.Marginal, specs.Auto, specs.Custom)
 """These see to vectors themselves, or hand on to a family that does."""
 
@@ -48,74 +58,27 @@ def build(
     return family_of(spec, support, parents=parents)
 
 
-@singledispatch
 def family_of(
     spec: specs.MechanismSpec, support: Support, *, parents: Mapping[str, Support]
 ) -> Mechanism:
-    """The mechanism of a scalar; dispatches on the specification."""
-    raise DeclarationError(
-        type(spec).__name__,
-        found="a specification without an implementation",
-        mend="Use one of causalsys's families, or cs.Custom(family=YourMechanism).",
-    )
+    """The mechanism of a scalar."""
+    if isinstance(spec, specs.Auto):
+        return build(rule_spec(support, parents), support, parents=parents)
+    if isinstance(spec, specs.Custom):
+        return build_custom(spec, support, parents=parents)
+    if isinstance(spec, specs.Marginal):
+        return _marginal(support, parents)
+    family = _FAMILIES.get(type(spec))
+    if family is None:
+        raise DeclarationError(
+            type(spec).__name__,
+            found="a specification without an implementation",
+            mend="Use one of causalsys's families, or cs.Custom(family=YourMechanism).",
+        )
+    return family(spec, support, parents)
 
 
-@family_of.register
-def _(spec: specs.Linear, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
-    return LinearMechanism(spec, support, parents)
-
-
-@family_of.register
-def _(spec: specs.NeuralAdditive, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
-    return NeuralMechanism(spec, support, parents)
-
-
-@family_of.register
-def _(spec: specs.BoostedTrees, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
-    return TreesMechanism(spec, support, parents)
-
-
-@family_of.register
-def _(spec: specs.SplineFlow, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
-    return SplineMechanism(spec, support, parents)
-
-
-@family_of.register
-def _(spec: specs.Multiplicative, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
-    return MultiplicativeMechanism(spec, support, parents)
-
-
-@family_of.register
-def _(spec: specs.GumbelMax, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
-    return GumbelMaxMechanism(spec, support, parents)
-
-
-@family_of.register
-def _(
-    spec: specs.ProbabilityTable, support: Support, *, parents: Mapping[str, Support]
-) -> Mechanism:
-    return TableMechanism(spec, support, parents)
-
-
-@family_of.register
-def _(
-    spec: specs.CountRegression, support: Support, *, parents: Mapping[str, Support]
-) -> Mechanism:
-    return CountMechanism(spec, support, parents)
-
-
-@family_of.register
-def _(spec: specs.StandardNormal, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
-    return PriorMechanism(spec, support, parents)
-
-
-@family_of.register
-def _(spec: specs.Custom, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
-    return build_custom(spec, support, parents=parents)
-
-
-@family_of.register
-def _(spec: specs.Marginal, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
+def _marginal(support: Support, parents: Mapping[str, Support]) -> Mechanism:
     if parents:
         raise DeclarationError(
             "Marginal",
@@ -123,8 +86,3 @@ def _(spec: specs.Marginal, support: Support, *, parents: Mapping[str, Support])
             mend="Use Marginal for a variable without parents, and cs.auto for others.",
         )
     return build(marginal_spec(support), support, parents=parents)
-
-
-@family_of.register
-def _(spec: specs.Auto, support: Support, *, parents: Mapping[str, Support]) -> Mechanism:
-    return build(rule_spec(support, parents), support, parents=parents)

@@ -45,17 +45,7 @@ def counterfactual(
     table = read(fitted.schema, evidence, purpose="evidence")
     luck = _luck(fitted, redraw)
     found = abduct(fitted, table, samples=draws or _samples(fitted, table, luck), seed=seed)
-    plan = _plan(fitted, found, redraw=luck)
-    values = plan.predict([_world(each, fitted, plan, index=table.index) for each in dos])
-    return Answer(
-        values,
-        found.table.values,
-        fitted.schema.supports,
-        titles(dos),
-        table.index,
-        NOT_CHECKED,
-        found.inferred,
-    )
+    return _answer(fitted, found, dos, redraw=luck)
 
 
 def sample(
@@ -142,14 +132,20 @@ def _conditional(
                 )
     table = read(fitted.schema, columns, purpose="evidence")
     found = abduct(fitted, table, samples=samples, seed=seed)
-    plan = _plan(fitted, found)
-    values = plan.predict([_world(each, fitted, plan, index=table.index) for each in dos])
+    return _answer(fitted, found, dos)
+
+
+def _answer(
+    fitted: Fitted, found: Abducted, dos: Sequence[Do], *, redraw: frozenset[str] = frozenset()
+) -> Answer:
+    """Act and predict, once the rows have been abducted."""
+    plan, index = _plan(fitted, found, redraw=redraw), found.table.index
     return Answer(
-        values,
+        plan.predict([_world(each, fitted, plan, index=index) for each in dos]),
         found.table.values,
         fitted.schema.supports,
         titles(dos),
-        table.index,
+        index,
         NOT_CHECKED,
         found.inferred,
     )
