@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
 
-def alternate(calls: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, list[float]]:
+def alternate(
+    calls: Mapping[str, Callable[[], object]], *, rounds: int, warm: bool = True
+) -> dict[str, list[float]]:
     """The seconds that each call takes, one number per round.
 
     The calls take turns, so that what else the machine does falls on all alike; every other
-    round goes backwards. A first round, which warms up, does not count.
+    round goes backwards. The garbage collector waits, as it does under `timeit`.
+
+    Args:
+        calls: What is timed, by name.
+        rounds: How many turns each call has.
+        warm: Make each call twice and time the second, so that none pays for the caches that
+            another one left behind.
     """
     taken: dict[str, list[float]] = {name: [] for name in calls}
     names = list(calls)
-    for turn in range(rounds + 1):
-        for name in names if turn % 2 else reversed(names):
+    for turn in range(rounds):
+        for name in reversed(names) if turn % 2 else names:
+            gc.collect()
+            gc.disable()
+            if warm:
+                calls[name]()
             begun = time.perf_counter()
             calls[name]()
-            spent = time.perf_counter() - begun
-            if turn:
-                taken[name].append(spent)
+            taken[name].append(time.perf_counter() - begun)
+            gc.enable()
     return taken
 
 

@@ -19,7 +19,7 @@ NAME = "counterfactuals"
 _CAUSE, _VALUE = "x0", 1.0
 _DO = {_CAUSE: _VALUE}
 _MOST = {("dowhy", 100_000): 0.2, ("by hand", 100_000): 1.5, ("by hand", 1_000_000): 1.5}
-"""With fewer rows, checking data and question counts: a millisecond, whatever their number."""
+"""With fewer rows, checking the data and the question counts: a millisecond for any number."""
 
 
 def run(*, quick: bool) -> list[Row]:

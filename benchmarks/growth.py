@@ -48,7 +48,6 @@ def _exponents(
     found = []
     for index, verb in enumerate(("fit", "counterfactual")):
         spent = [pair[index] for pair in seconds]
-        sweep = f"{verb}, from {sizes[0]:,} to {sizes[-1]:,} {what}"
-        case = f"{sweep}: exponent; ours is the last time, peer the first"
+        case = f"{verb}: {sizes[-1]:,} {what}, against {sizes[0]:,}; the exponent over all sizes"
         found.append(Row(NAME, case, spent[-1], spent[0], "s", exponent(sizes, spent), _MOST))
     return found

@@ -18,6 +18,7 @@ def run(*, quick: bool) -> list[Row]:
     taken = alternate(
         {"ours": lambda: _import("causalsys"), "theirs": lambda: _import("torch, pyro")},
         rounds=2 if quick else 11,
+        warm=False,
     )
     figure = ratio(taken["ours"], taken["theirs"])
     case = "`import causalsys` against `import torch, pyro`"

@@ -26,7 +26,7 @@ def test_a_benchmark_runs(module, rows: int) -> None:
 def test_calls_take_turns() -> None:
     called: list[str] = []
     taken = alternate({"a": lambda: called.append("a"), "b": lambda: called.append("b")}, rounds=2)
-    assert called == ["b", "a", "a", "b", "b", "a"]
+    assert called == ["a", "a", "b", "b", "b", "b", "a", "a"]
     assert [len(each) for each in taken.values()] == [2, 2]
 
 

@@ -14,14 +14,19 @@ from torch import Tensor
 from causalsys.data.levels import coder
 from causalsys.errors import DataError, OutsideSupportError
 from causalsys.scm.declaration import Node
-from causalsys.scm.supports import Categorical, Fraction, Positive, Real, Support
+from causalsys.scm.supports import Categorical, Support
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def column(
-    frame: pd.DataFrame, names: list[str], *, node: Node, support: Support
+    frame: pd.DataFrame,
+    names: list[str],
+    *,
+    node: Node,
+    support: Support,
+    room: NDArray[np.float64] | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """One variable's values `[1, row]`, and where they are missing, `[row]`, if anywhere.
 
@@ -30,14 +35,15 @@ def column(
         names: Its column, or the columns of its components.
         node: The variable.
         support: Its support, with its levels known.
+        room: Where to put the values of a continuous scalar, `[row]`.
 
     Raises:
         DataError: A cell is no number, or infinite.
         OutsideSupportError: A value is not in the support.
     """
-    clean = _clean(frame[names[0]], support) if support.size is None else None
+    clean = None if room is None else _clean(frame[names[0]], support, room)
     if clean is not None:
-        return clean, None
+        return clean.unsqueeze(0), None
     cells = frame[names]
     gone = cells.isna().to_numpy()
     if isinstance(support, Categorical):
@@ -75,18 +81,18 @@ def column(
     return tensor.unsqueeze(0), missing
 
 
-def _clean(cells: pd.Series, support: Support) -> Tensor | None:
+def _clean(cells: pd.Series, support: Support, room: NDArray[np.float64]) -> Tensor | None:
     """A column of numbers of which none is missing or outside; None where it must be looked into.
 
-    Most are, and two looks tell: at the least of them and at the largest.
+    Most are, and their ends tell: NaN would be among them.
     """
-    if cells.dtype != np.float64 or not isinstance(support, Real | Positive | Fraction):
+    if cells.dtype != np.float64:
         return None
-    values = cells.to_numpy()
-    ends = np.array([values.min(), values.max()])
+    np.copyto(room, cells.to_numpy())
+    ends = np.array([room.min(), room.max()])
     if not np.isfinite(ends).all() or support.outside(ends).any():
         return None
-    return torch.from_numpy(values.copy()).unsqueeze(0)
+    return torch.from_numpy(room)
 
 
 def _numbers(cells: pd.Series, node: Node) -> NDArray[np.float64]:

@@ -129,6 +129,11 @@ def _columns(
     """The values of each variable that has a column, and where cells are missing."""
     values: dict[str, Tensor] = {}
     gaps: dict[str, Tensor] = {}
+    supports = schema.supports
+    plain = {name for name, kind in supports.items() if kind.size is None and not kind.discrete}
+    # One block for all columns of numbers: the pages of a large block are large, and so few.
+    block = np.empty((len(plain.intersection(frame.columns)), len(frame)))
+    rooms = iter(block)
     for node in schema.declaration.nodes.values():
         names = columns_of(node)
         absent = [name for name in names if name not in frame.columns]
@@ -140,7 +145,8 @@ def _columns(
             continue
         if absent:
             raise no_column(node.name, absent[0], frame.columns)
-        value, gone = column(frame, names, node=node, support=schema.supports[node.name])
+        support, room = supports[node.name], next(rooms) if node.name in plain else None
+        value, gone = column(frame, names, node=node, support=support, room=room)
         if gone is None:
             values[node.name] = value
             continue

@@ -56,12 +56,12 @@ class Additive(Mechanism):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         # The same noise is the same residual, whatever its law: only the location moves.
-        line = self.line(value) + self.shift(parents, changed)
+        line = self.moved(self.line(value), parents, changed)
         return from_line(line, support=self.support, offset=self.state["offset"])
 
-    def shift(self, parents: Parents, changed: Parents) -> Tensor:
-        """How far the location moves where the parents in `changed` differ."""
-        return self.location({**parents, **changed}) - self.location(parents)
+    def moved(self, line: Tensor, parents: Parents, changed: Parents) -> Tensor:
+        """`line`, moved as far as the location moves where the parents in `changed` differ."""
+        return line + (self.location({**parents, **changed}) - self.location(parents))
 
     def finish(self, sample: Sample) -> Self:
         """Fit the law of the residuals that training left."""

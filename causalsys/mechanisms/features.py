@@ -132,47 +132,60 @@ def design(
     return full
 
 
-def weighted(
+def plus_weighted(
+    start: Tensor,
     values: Parents,
     weight: Tensor,
     *,
     parents: Mapping[str, Support],
     scale: Scale,
     state: State,
-) -> Tensor | None:
-    """`Σ weight · column` over the columns of some parents, before standardising.
+    less: Parents | None = None,
+) -> Tensor:
+    """`start + Σ weight · column` over the columns of some parents, before standardising.
 
     One pass over memory for each column, and no matrix of columns in between.
 
     Args:
+        start: `[..., 1 or sample, 1 or row]`.
         values: The parents that are added up, `[..., 1 or sample, row]`.
         weight: `[1 or sample, column]`, of the columns of all parents.
         parents: The supports of all parents.
         scale: How positive parents enter.
         state: The constants of `start_columns`.
+        less: The same parents as they were: what is added up is how far each column moved.
 
     Returns:
-        `[..., sample, row]`; None without parents.
+        `[..., sample, row]`.
     """
-    total: Tensor | None = None
-    start = 0
+    total, first = start, 0
     for key, width in widths(parents, scale=scale).items():
-        mine = weight[:, start : start + width]
-        start += width
+        mine = weight[:, first : first + width]
+        first += width
         if key not in values:
             continue
-        value, support, offset = values[key], parents[key], state.get(f"offset.{key}")
-        if support.size is None and isinstance(support, Categorical):
-            term = _looked_up(value, mine)
-            total = term if total is None else total + term
-        elif support.size is None and width == 1:
-            column = _number(value, support, scale=scale, offset=offset)
-            total = mine * column if total is None else torch.addcmul(total, mine, column)
-        else:
-            raw = _column(value, support, scale=scale, offset=offset).to(weight.dtype)
-            term = (raw @ mine.unsqueeze(-1)).squeeze(-1)
-            total = term if total is None else total + term
+        support, offset = parents[key], state.get(f"offset.{key}")
+        if support.size is None and width == 1 and not isinstance(support, Categorical):
+            column = _number(values[key], support, scale=scale, offset=offset)
+            if less is not None:
+                column = column - _number(less[key], support, scale=scale, offset=offset)
+            total = torch.addcmul(total, mine, column)
+            continue
+        term = _several(values[key], mine, support, scale=scale, offset=offset)
+        if less is not None:
+            term = term - _several(less[key], mine, support, scale=scale, offset=offset)
+        total = total + term
     return total
+
+
+def _several(
+    value: Tensor, weight: Tensor, support: Support, *, scale: Scale, offset: Tensor | None
+) -> Tensor:
+    """The weighted sum of a parent's several columns, `[..., sample, row]`."""
+    if support.size is None and isinstance(support, Categorical):
+        return _looked_up(value, weight)
+    raw = _column(value, support, scale=scale, offset=offset).to(weight.dtype)
+    return (raw @ weight.unsqueeze(-1)).squeeze(-1)
 
 
 def _looked_up(codes: Tensor, weight: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from causalsys.errors import FitError
 from causalsys.mechanisms.additive import Additive
 from causalsys.mechanisms.base import Parents, Sample
 from causalsys.mechanisms.draws import bootstrap, some_rows
-from causalsys.mechanisms.features import Scale, design, weighted
+from causalsys.mechanisms.features import Scale, design, plus_weighted
 from causalsys.mechanisms.least_squares import least_squares
 from causalsys.mechanisms.residual import order_of
 from causalsys.mechanisms.training import Training
@@ -41,24 +41,26 @@ class LinearMechanism(Additive):
         weight = self._raw_weight
         center = self.state["center"].squeeze(-2)
         constant = self.state["constant"] - (weight * center).sum(-1, keepdim=True)
-        return constant + self._weighted(parents, weight)
+        return self._plus(constant, parents)
 
-    def shift(self, parents: Parents, changed: Parents) -> Tensor:
-        if not changed:
-            return self.state["constant"].new_zeros(1, 1)
-        weight = self._raw_weight
-        before = {key: parents[key] for key in changed}
-        return self._weighted(changed, weight) - self._weighted(before, weight)
+    def moved(self, line: Tensor, parents: Parents, changed: Parents) -> Tensor:
+        return self._plus(line, changed, less=parents) if changed else line
 
     @property
     def _raw_weight(self) -> Tensor:
         """The weights of the columns before standardising, `[member, column]`."""
         return self.state["weight"] / self.state["spread"].squeeze(-2)
 
-    def _weighted(self, values: Parents, weight: Tensor) -> Tensor:
-        found = weighted(values, weight, parents=self.parents, scale=self.scale, state=self.state)
-        assert found is not None
-        return found
+    def _plus(self, start: Tensor, values: Parents, *, less: Parents | None = None) -> Tensor:
+        return plus_weighted(
+            start,
+            values,
+            self._raw_weight,
+            parents=self.parents,
+            scale=self.scale,
+            state=self.state,
+            less=less,
+        )
 
     def start(self, sample: Sample, *, generator: torch.Generator) -> Self:
         state = self._start_columns(sample)

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -65,7 +66,7 @@ class Unfolding:
             InterventionError: A function reads what it causes.
         """
         reached = self._reached(worlds)
-        values = {node.name: self._empty(node, len(worlds)) for node in reached}
+        values = self._room(reached, len(worlds))
         for step, rows in enumerate(self._steps()):
             for node in reached:
                 cell = _Cell(self, node, rows, values, zlib.crc32(f"{self.seed}/{step}".encode()))
@@ -79,14 +80,24 @@ class Unfolding:
             return _rows(values[name], rows, vector=vector)
         return _rows(self.factual[name].unsqueeze(0), rows, vector=vector)
 
-    def _empty(self, node: Node, worlds: int) -> Tensor:
-        support = self.schema.supports[node.name]
+    def _room(self, nodes: Sequence[Node], worlds: int) -> dict[str, Tensor]:
+        """Where the values go, states and what is lagged at what they were before a trace began."""
         shape = (worlds, self.samples, len(self.layout.trace))
-        kind = torch.int64 if isinstance(support, Categorical) else torch.float64
-        full = (*shape, support.size) if support.size else shape
-        if not self.schema.declaration.temporal:
-            return torch.empty(full, dtype=kind)
-        return torch.full(full, node.initial, dtype=kind)
+        supports = {node.name: self.schema.supports[node.name] for node in nodes}
+        plain = [n for n, kind in supports.items() if not (kind.size or kind.discrete)]
+        # One block for all plain numbers: the pages of a large block are large, and so few. It
+        # is numpy that asks for them; torch does not.
+        block = torch.from_numpy(np.empty((len(plain), *shape)))
+        found = dict(zip(plain, block, strict=True))
+        for node in nodes:
+            support = supports[node.name]
+            if node.name not in found:
+                full = (*shape, support.size) if support.size else shape
+                kind = torch.int64 if isinstance(support, Categorical) else torch.float64
+                found[node.name] = torch.empty(full, dtype=kind)
+            if self.schema.declaration.temporal:
+                found[node.name].fill_(node.initial)
+        return {name: found[name] for name in supports}
 
     def _reached(self, worlds: Sequence[World]) -> list[Node]:
         """What is computed, in an order that respects what functions read."""
@@ -245,7 +256,10 @@ class _Cell:
         return self.plan.schema.supports[name].size or 0
 
     def _write(self, target: Tensor, value: Tensor) -> None:
-        if self._size(self.node.name):
+        vector = bool(self._size(self.node.name))
+        if isinstance(self.rows, slice):
+            _rows(target, self.rows, vector=vector).copy_(value)
+        elif vector:
             target[..., self.rows, :] = value.to(target.dtype)
         else:
             target[..., self.rows] = value.to(target.dtype)
