@@ -33,9 +33,10 @@ def bootstrap(weight: Tensor, *, generator: torch.Generator) -> Tensor:
         generator: Fixes the draws.
     """
     # Exponential draws, by inversion: torch's own take three times as long.
-    draws = -torch.log1p(-torch.rand(weight.shape, generator=generator, dtype=torch.float64))
+    draws = torch.rand(weight.shape, generator=generator, dtype=torch.float64)
+    draws.neg_().log1p_().neg_()
     draws[0] = 1.0
-    return draws.to(weight.device) * weight
+    return draws.to(weight.device).mul_(weight)
 
 
 def some_rows(rows: int, most: int, *, generator: torch.Generator) -> Tensor:

@@ -82,14 +82,15 @@ def _moments(
     sums = []
     shift: Tensor | None = None
     for rows, counts in zip(value.split(_SLICE), weight.split(_SLICE), strict=True):
-        raw = _column(rows, support, scale=scale, offset=offset).to(weight.dtype)
+        raw = _column(rows, support, scale=scale, offset=offset).mT.to(weight.dtype)
         # Seen from its first row, a column far from zero loses no digits.
-        shift = raw[:1] if shift is None else shift
+        shift = raw[:, :1] if shift is None else shift
         raw = raw - shift
-        sums.append(torch.stack([counts @ raw, counts @ raw**2]))
+        counted = raw * counts
+        sums.append(torch.stack([counted.sum(-1), (counted * raw).sum(-1)]))
     assert shift is not None
     first, second = torch.stack(sums).sum(0) / weight.sum()
-    return first + shift[0], (second - first**2).clamp(min=0).sqrt()
+    return first + shift[:, 0], (second - first**2).clamp(min=0).sqrt()
 
 
 def columns(

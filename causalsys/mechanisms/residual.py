@@ -40,16 +40,16 @@ def start_residual(residual: Tensor, weight: Tensor, *, empirical: bool) -> dict
         return state
     scaled = residual / scale
     ordered, counts = _sorted(scaled, weight.expand_as(residual))
-    ranks = (counts.cumsum(-1) - 0.5 * counts) / total
+    ranks = counts.cumsum(-1).sub_(counts, alpha=0.5)
     # Knots evenly spaced in the noise reach into the tails as far as the rows do.
     reach = float(torch.special.ndtri(torch.tensor(1 - 3 / rows)))
     count = min(rows // 8, 33)
     noise = torch.linspace(-reach, reach, count, dtype=residual.dtype, device=residual.device)
     noise = noise.expand(residual.shape[0], count).contiguous()
-    levels = torch.special.ndtr(noise)
+    levels = total * torch.special.ndtr(noise)
     right = torch.searchsorted(ranks.contiguous(), levels).clamp(1, residual.shape[-1] - 1)
     low, high = ranks.gather(-1, right - 1), ranks.gather(-1, right)
-    share = ((levels - low) / (high - low).clamp(min=1e-12)).clamp(0, 1)
+    share = ((levels - low) / torch.maximum(high - low, 1e-12 * total)).clamp(0, 1)
     quantile = ordered.gather(-1, right - 1).lerp(ordered.gather(-1, right), share)
     # Ties would make the map flat, and a flat map has no inverse.
     least = 1e-4 * torch.arange(count, dtype=residual.dtype, device=residual.device)
@@ -61,7 +61,7 @@ def start_residual(residual: Tensor, weight: Tensor, *, empirical: bool) -> dict
 
 def _sorted(values: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """The values in rising order along the last axis, each with its weight."""
-    if bool((values.diff(dim=-1) >= 0).all()):
+    if bool((values[..., 1:] >= values[..., :-1]).all()):
         return values, weight
     order = order_of(values)
     return values.gather(-1, order), weight.gather(-1, order)
