@@ -10,7 +10,7 @@ from statistics import median
 
 
 def alternate(
-    calls: Mapping[str, Callable[[], object]], *, rounds: int, warm: bool = True
+    calls: Mapping[str, Callable[[], object]], *, rounds: int, number: int = 1, warm: bool = True
 ) -> dict[str, list[float]]:
     """The seconds that each call takes, one number per round.
 
@@ -20,7 +20,8 @@ def alternate(
     Args:
         calls: What is timed, by name.
         rounds: How many turns each call has.
-        warm: Make each call twice and time the second, so that none pays for the caches that
+        number: How often it is made in one turn; its time is the mean.
+        warm: Make each call once before, so that none pays for the caches and the memory that
             another one left behind.
     """
     taken: dict[str, list[float]] = {name: [] for name in calls}
@@ -32,8 +33,9 @@ def alternate(
             if warm:
                 calls[name]()
             begun = time.perf_counter()
-            calls[name]()
-            taken[name].append(time.perf_counter() - begun)
+            for _ in range(number):
+                calls[name]()
+            taken[name].append((time.perf_counter() - begun) / number)
             gc.enable()
     return taken
 

@@ -74,8 +74,9 @@ def write(rows: Sequence[Row], *, results: Path = HERE / "results", text: Path =
         "# Results\n\n"
         f"Written by `python -m benchmarks` on {today}, seed {SEED}. {told}.\n\n"
         "A *figure* is our time or memory in units of the peer's, taken side by side in one run "
-        "(the median over alternating rounds), or an exponent. Take figures from this table, "
-        "not seconds: the machine is shared.\n\n"
+        "(the median over alternating rounds, each on one thread), or an exponent. Take figures "
+        "from this table, not seconds: the machine is shared. All calls are warm, ours and the "
+        "peers' alike; the first call of its size takes up to twice as long.\n\n"
     )
     (text / "RESULTS.md").write_text(head + table(rows) + "\n")
 

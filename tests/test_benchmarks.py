@@ -27,6 +27,8 @@ def test_calls_take_turns() -> None:
     called: list[str] = []
     taken = alternate({"a": lambda: called.append("a"), "b": lambda: called.append("b")}, rounds=2)
     assert called == ["a", "a", "b", "b", "b", "b", "a", "a"]
+    alternate({"c": lambda: called.append("c")}, rounds=1, number=3, warm=False)
+    assert called[8:] == ["c"] * 3
     assert [len(each) for each in taken.values()] == [2, 2]
 
 
