@@ -235,10 +235,27 @@ def _chosen(district: District, score: Tensor, *, converged: bool) -> Outcome:
     # own Monte Carlo error.
     tolerance = 3.0 / math.sqrt(district.scope.rows) / 10 + 0.005
     good = order[score[order] >= score.max() - tolerance]
-    index = good[torch.arange(len(score)) % len(good)]
+    alike = _mirrored_left_out(district, good)
+    index = alike[torch.arange(len(score)) % len(alike)]
     scope = district.scope.with_mechanisms(
         {name: mechanism.members(index) for name, mechanism in district.scope.mechanisms.items()}
     )
     guide = district.guide.members(index) if district.guide is not None else None
     kept = replace(district, scope=scope, guide=guide)
     return Outcome(kept, score[index], agreeing=len(good), converged=converged)
+
+
+def _mirrored_left_out(district: District, good: Tensor) -> Tensor:
+    """Of the restarts `good`, best first, those in which every latent points the same way.
+
+    A latent and its mirror image fit alike, and a mean over members would cancel them. Not
+    every mechanism can be turned around (an equation cannot), so mirrored ones are left out.
+    """
+    if district.guide is None:
+        return good
+    with torch.no_grad():
+        inputs = {key: district.scope.known[key] for key in district.guide.inputs}
+        mean, _ = district.guide.posterior(inputs, trace=district.scope.layout.trace)
+    centered = mean[good] - mean[good].mean(-2, keepdim=True)
+    same = (centered * centered[:1]).sum(-2) > 0
+    return good[same.all(-1)]
