@@ -2,10 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-Status = Literal["not checked", "identified", "identified under", "bounded", "not identified"]
+Status = Literal["identified", "identified under", "bounded", "not identified"]
+SEVERITY: tuple[Status, ...] = ("identified", "identified under", "bounded", "not identified")
+"""From what the graph alone carries to what nothing carries."""
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """Something that the answer rests on beyond the graph.
+
+    Attributes:
+        name: What the field calls it, for example "monotone noise".
+        words: What it says of this system, in words.
+        test: How the data can contradict it; empty where they cannot.
+    """
+
+    name: str
+    words: str
+    test: str = ""
+
+
+@dataclass(frozen=True)
+class Addition:
+    """Something that would identify the answer.
+
+    Attributes:
+        variables: What it is about.
+        words: What to do, as an imperative.
+    """
+
+    variables: tuple[str, ...]
+    words: str
 
 
 @dataclass(frozen=True)
@@ -14,17 +45,40 @@ class Verdict:
 
     Attributes:
         status: The verdict.
-        assumptions: What it rests on, in words.
+        question: What was asked, in the field's notation.
+        formula: How the data give the answer, where the graph alone carries it; else empty.
+        adjustment: The variables to adjust for, where that suffices; None where it does not.
+        assumptions: What the answer rests on beyond the graph.
+        additions: The smallest additions that would identify it, where it is not.
+        reason: Why it is not identified, or what identifies it.
     """
 
     status: Status
-    assumptions: tuple[str, ...] = ()
+    question: str
+    formula: str = ""
+    adjustment: tuple[str, ...] | None = None
+    assumptions: tuple[Assumption, ...] = ()
+    additions: tuple[Addition, ...] = ()
+    reason: str = ""
+
+    @property
+    def answerable(self) -> bool:
+        """Whether there is one answer, under the assumptions if there are any."""
+        return self.status in ("identified", "identified under")
 
     def __str__(self) -> str:
-        if self.status == "not checked":
-            return "Not checked: whether the graph and the data identify this answer."
-        under = f": {'; '.join(self.assumptions)}" if self.assumptions else ""
-        return f"{self.status.capitalize()}{under}."
+        return "\n".join(self._lines())
 
-
-NOT_CHECKED = Verdict("not checked")
+    def _lines(self) -> Iterator[str]:
+        under = ", ".join(item.name for item in self.assumptions)
+        title = f"{self.status.capitalize()}{f' {{{under}}}' if under else ''}: {self.question}."
+        yield f"{title} {self.reason}".strip()
+        if self.formula:
+            yield f"  formula: {self.formula}"
+        if self.adjustment is not None:
+            yield f"  adjust for: {', '.join(self.adjustment) or 'nothing'}"
+        for item in self.assumptions:
+            tested = f" Tested by {item.test}." if item.test else " No data can test it."
+            yield f"  assumes {item.name}: {item.words}.{tested}"
+        for addition in self.additions:
+            yield f"  would identify it: {addition.words}"
