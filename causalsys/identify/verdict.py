@@ -82,3 +82,6 @@ class Verdict:
             yield f"  assumes {item.name}: {item.words}.{tested}"
         for addition in self.additions:
             yield f"  would identify it: {addition.words}"
+
+
+NOT_CHECKED = Verdict("not identified", "")
