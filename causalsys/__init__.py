@@ -20,7 +20,16 @@ from causalsys.scm.specs import (
     auto,
 )
 from causalsys.scm.supports import Boolean, Categorical, Count, Fraction, Positive, Real
-from causalsys.scm.variables import Arm, Decision, Latent, Observed, State, equation, transition
+from causalsys.scm.variables import (
+    Arm,
+    Decision,
+    Latent,
+    Observed,
+    Selected,
+    State,
+    equation,
+    transition,
+)
 
 __version__ = "0.1.0"
 __all__ = [
@@ -45,6 +54,7 @@ __all__ = [
     "Positive",
     "ProbabilityTable",
     "Real",
+    "Selected",
     "SplineFlow",
     "StandardNormal",
     "State",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -54,6 +54,7 @@ class SCM(Declared):
         variables: Mapping[str, Variable] | None = None,
         default: Variable | None = None,
         transitions: Mapping[str, Function] | None = None,
+        selected: Sequence[str] = (),
         doc: str = "",
     ) -> type[SCM]:
         """Declare a model by a graph that comes from elsewhere.
@@ -66,6 +67,7 @@ class SCM(Declared):
                 its parents come from the graph.
             default: What all other nodes are; real and observed by default.
             transitions: The function that gives each state's next value.
+            selected: What decided which rows are logged at all; see `cs.Selected`.
             doc: What the model is about.
 
         Returns:
@@ -88,6 +90,7 @@ class SCM(Declared):
             variables=variables,
             default=fallback,
             transitions=transitions,
+            selected=selected,
             doc=doc,
         )
         return made  # type: ignore[return-value]

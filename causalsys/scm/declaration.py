@@ -80,12 +80,14 @@ class Declaration:
         nodes: The variables in a causal order, ties by name. Do not change it.
         doc: What the model's author wrote about it.
         origin: "module:Class" where the declaring class is importable, else empty.
+        selected: What decided which rows were logged at all; empty where that was chance.
     """
 
     name: str
     nodes: Mapping[str, Node]
     doc: str = ""
     origin: str = ""
+    selected: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", FrozenDict(self.nodes))
@@ -126,7 +128,10 @@ class Declaration:
         Names, supports, parents, mechanisms, the text of every function and the constants that
         it finds outside itself; comments and layout do not matter.
         """
-        canonical = json.dumps([_canonical(node) for node in self.nodes.values()], sort_keys=True)
+        content: list[object] = [_canonical(node) for node in self.nodes.values()]
+        if self.selected:
+            content.append({"selected": self.selected})
+        canonical = json.dumps(content, sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 

@@ -20,6 +20,7 @@ from causalsys.scm.variables import (
     Function,
     Lagged,
     Parent,
+    Selected,
     State,
     Transition,
     Variable,
@@ -33,7 +34,7 @@ class _Body(dict[str, Any]):
     """The namespace of a class body, in which no variable can be overwritten in silence."""
 
     def __setitem__(self, key: str, value: Any) -> None:
-        if isinstance(self.get(key), Variable | Transition):
+        if isinstance(self.get(key), Variable | Transition | Selected):
             raise DeclarationError(
                 key,
                 found="declared twice in one model",
@@ -119,6 +120,7 @@ def from_graph(
     variables: Mapping[str, Variable] | None,
     default: Variable,
     transitions: Mapping[str, Function] | None,
+    selected: Sequence[str],
     doc: str,
 ) -> type[Declared]:
     """A subclass of `base` declared by a graph; see `causalsys.SCM.from_graph`."""
@@ -131,7 +133,7 @@ def from_graph(
     handles = {
         label: _handle(label, given.get(label, default), edges, steps=steps) for label in edges
     }
-    declared = resolve(name, handles, transitions=list(steps.values()), doc=doc)
+    declared = resolve(name, handles, transitions=list(steps.values()), selected=selected, doc=doc)
     namespace = {"declaration": declared, "__doc__": doc, "abstract": False}
     return Declaring(name, (base,), namespace)  # type: ignore[return-value]
 
@@ -141,6 +143,7 @@ def _collect(
 ) -> Declaration:
     variables: dict[str, Variable] = {}
     transitions: dict[str, Transition] = {}
+    selected: dict[str, tuple[Variable | str, ...]] = {}
     reserved = {name for base in made.__mro__[1:] for name in vars(base)}
     reserved |= {"declaration", *dir(Declaring)}
     inherited = {
@@ -167,10 +170,13 @@ def _collect(
                 variables[label] = value
             elif isinstance(value, Transition):
                 transitions[label] = value
+            elif isinstance(value, Selected):
+                selected[label] = value.parents
     return resolve(
         made.__name__,
         variables,
         transitions=list(transitions.values()),
+        selected=[parent for parents in selected.values() for parent in parents],
         doc=(body.get("__doc__") or "").strip(),
         origin=origin,
     )

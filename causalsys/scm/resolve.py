@@ -30,6 +30,7 @@ def resolve(
     variables: Mapping[str, Variable],
     *,
     transitions: Sequence[Transition] = (),
+    selected: Sequence[Variable | str] = (),
     doc: str = "",
     origin: str = "",
 ) -> Declaration:
@@ -49,7 +50,8 @@ def resolve(
         for label, variable in variables.items()
     }
     ordered = {label: nodes[label] for label in _causal_order(nodes)}
-    declaration = Declaration(name, ordered, doc, origin)
+    by = sorted({_reference(name, "selected", p, variables, earlier=0).name for p in selected})
+    declaration = Declaration(name, ordered, doc, origin, tuple(by))
     for node in ordered.values():
         _check_mechanism(node)
         _check_place(node, declaration)

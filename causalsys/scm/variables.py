@@ -196,6 +196,30 @@ class Transition:
         self.parents = _arguments(function)
 
 
+class Selected:
+    """Which rows were logged at all, where that was not left to chance.
+
+    "Only slow requests are logged" is `logged = cs.Selected([latency])`. It is no column: every
+    row that is there was selected. Mechanisms above it are those of the selected rows, and a
+    question that needs one of them is refused.
+
+    Args:
+        parents: What the selection looked at.
+
+    Raises:
+        DeclarationError: It looked at nothing, which is chance and needs no declaring.
+    """
+
+    def __init__(self, parents: Sequence[Variable | str]) -> None:
+        if isinstance(parents, str | Variable) or not isinstance(parents, Sequence) or not parents:
+            raise DeclarationError(
+                "Selected",
+                found=f"{parents!r} as what the selection looked at",
+                mend="Give a list of variables: cs.Selected([latency]).",
+            )
+        self.parents: tuple[Variable | str, ...] = tuple(parents)
+
+
 def equation(
     support: Support, *, parents: Sequence[Parent] | None = None
 ) -> Callable[[Function], Equation]:
@@ -264,6 +288,7 @@ __all__ = [
     "Observed",
     "Parent",
     "Per",
+    "Selected",
     "State",
     "Transition",
     "Variable",
