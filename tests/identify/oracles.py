@@ -1,0 +1,208 @@
+"""What judges the verdicts: discrete models counted out by hand, pairs of models, and y0."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+
+from causalsys.identify.mixed import Mixed
+
+LETTERS = "abcdefgh"
+
+
+@st.composite
+def graphs(draw: st.DrawFn, *, smallest: int = 2, largest: int = 6, ties: int = 6) -> Mixed:
+    """An acyclic directed mixed graph; latents tie at most so many pairs."""
+    size = draw(st.integers(smallest, largest))
+    pairs = list(itertools.combinations(LETTERS[:size], 2))
+    directed = draw(st.lists(st.sampled_from(pairs), unique=True, max_size=2 * size))
+    bidirected = draw(st.lists(st.sampled_from(pairs), unique=True, max_size=ties))
+    return Mixed.of(LETTERS[:size], directed=directed, bidirected=bidirected)
+
+
+@st.composite
+def questions(draw: st.DrawFn, graph: Mixed, *, given: bool = False) -> tuple[set[str], ...]:
+    """Disjoint sets: outcome, do, and given."""
+    parts = draw(st.permutations(graph.nodes))
+    sizes = [draw(st.integers(1, max(1, min(2, len(parts) - 1)))), 1]
+    outcome, rest = set(parts[: sizes[0]]), parts[sizes[0] :]
+    do = set(rest[: draw(st.integers(1, min(2, len(rest))))])
+    left = [name for name in rest if name not in do]
+    condition = set(left[: draw(st.integers(0, min(2, len(left))))]) if given else set()
+    return outcome, do, condition
+
+
+def latent_pairs(graph: Mixed) -> list[tuple[str, str]]:
+    """One pair for each two-headed edge."""
+    return [(a, b) for a in graph.nodes for b in sorted(graph.siblings[a]) if a < b]
+
+
+@dataclass(frozen=True)
+class Discrete:
+    """A model with binary variables and one latent with `levels` to each two-headed edge.
+
+    Its parameters are logits; every distribution is an array with one axis of two to a variable.
+    """
+
+    graph: Mixed
+    levels: int = 2
+
+    @property
+    def axes(self) -> list[Any]:
+        return [*self.graph.nodes, *latent_pairs(self.graph)]
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        parents = self.graph.parents[name]
+        shape = [2 if n in parents else 1 for n in self.graph.nodes]
+        return (*shape, *(self.levels if name in p else 1 for p in latent_pairs(self.graph)))
+
+    @property
+    def size(self) -> int:
+        """How many parameters it has."""
+        own = sum(int(np.prod(self._shape(name))) for name in self.graph.nodes)
+        return own + len(latent_pairs(self.graph)) * (self.levels - 1)
+
+    def draw(self, seed: int) -> torch.Tensor:
+        """Random parameters."""
+        generator = torch.Generator().manual_seed(seed)
+        return 1.5 * torch.randn(self.size, generator=generator, dtype=torch.float64)
+
+    def distribution(self, logits: torch.Tensor, do: Collection[str] = ()) -> torch.Tensor:
+        """P(all | do), with an axis to each variable; those of `do` are what it is held at."""
+        nodes, pairs = self.graph.nodes, latent_pairs(self.graph)
+        joint = torch.ones([1] * len(self.axes), dtype=torch.float64)
+        at = 0
+        for i, name in enumerate(nodes):
+            shape = self._shape(name)
+            count = int(np.prod(shape))
+            one = torch.sigmoid(logits[at : at + count]).reshape(shape)
+            at += count
+            if name in do:
+                continue
+            joint = joint * torch.cat([1 - one, one], dim=i) if shape[i] == 1 else joint
+        for k, _ in enumerate(pairs):
+            free = torch.cat([logits[at : at + self.levels - 1], torch.zeros(1).double()])
+            at += self.levels - 1
+            shape = [1] * len(self.axes)
+            shape[len(nodes) + k] = self.levels
+            joint = joint * torch.softmax(free, dim=0).reshape(shape)
+        if pairs:
+            joint = joint.sum(dim=tuple(range(len(nodes), len(self.axes))))
+        return joint.expand([2] * len(nodes))
+
+    def effect(
+        self,
+        logits: torch.Tensor,
+        *,
+        outcome: Collection[str],
+        do: Collection[str],
+        given: Collection[str] = (),
+    ) -> torch.Tensor:
+        """P(outcome | do, given), with axes of length one where nothing is free."""
+        part = self._marginal(self.distribution(logits, do), {*outcome, *do, *given})
+        return part / self._marginal(part, {*do, *given}) if given else part
+
+    def _marginal(self, table: torch.Tensor, kept: set[str]) -> torch.Tensor:
+        gone = tuple(i for i, name in enumerate(self.graph.nodes) if name not in kept)
+        return table.sum(dim=gone, keepdim=True) if gone else table
+
+
+def disagreement(
+    graph: Mixed,
+    *,
+    outcome: Collection[str],
+    do: Collection[str],
+    given: Collection[str] = (),
+    levels: Sequence[int] = (2, 3, 4),
+    seed: int = 0,
+) -> float:
+    """How far two models, found here, differ in the effect while all observed is the same.
+
+    From a random model we walk along the curve of models that agree on everything observed, in the
+    direction in which the effect moves. Zero where the effect moves in no such direction: where
+    it is identified, at least near that model.
+    """
+    for count in levels:
+        model = Discrete(graph, count)
+        start = model.draw(seed)
+
+        def seen(logits: torch.Tensor, model: Discrete = model) -> torch.Tensor:
+            return model.distribution(logits).flatten()
+
+        def asked(logits: torch.Tensor, model: Discrete = model) -> torch.Tensor:
+            return model.effect(logits, outcome=outcome, do=do, given=given).flatten()
+
+        away = _direction(seen, asked, start)
+        if away is not None:
+            other = _back(seen, start + 0.3 * away, target=seen(start))
+            assert (seen(other) - seen(start)).abs().max() < 1e-12
+            return float((asked(other) - asked(start)).abs().max())
+    return 0.0
+
+
+def _jacobian(function: Any, at: torch.Tensor) -> torch.Tensor:
+    return torch.autograd.functional.jacobian(function, at, vectorize=True)
+
+
+def _direction(seen: Any, asked: Any, at: torch.Tensor) -> torch.Tensor | None:
+    """Where to go so that what is asked moves most, and what is seen does not."""
+    _, values, rows = torch.linalg.svd(_jacobian(seen, at), full_matrices=True)
+    rank = int((values > 1e-10 * values[0]).sum())
+    still = rows[rank:]
+    _, moved, ways = torch.linalg.svd(_jacobian(asked, at) @ still.T, full_matrices=False)
+    if not len(moved) or moved[0] < 1e-7:
+        return None
+    return ways[0] @ still
+
+
+def _back(seen: Any, at: torch.Tensor, *, target: torch.Tensor) -> torch.Tensor:
+    """The nearest model, about, that agrees with `target`: Newton's method."""
+    for _ in range(50):
+        gap = seen(at) - target
+        if gap.abs().max() < 1e-14:
+            break
+        at = at - torch.linalg.pinv(_jacobian(seen, at), rtol=1e-9) @ gap
+    return at
+
+
+def by_y0(
+    graph: Mixed,
+    *,
+    outcome: Collection[str],
+    do: Collection[str],
+    given: Collection[str] = (),
+) -> bool:
+    """Whether y0's ID, or IDC, identifies it."""
+    from y0.algorithm.identify import identify_outcomes
+    from y0.dsl import Variable
+    from y0.graph import NxMixedGraph
+
+    directed = [(cause, name) for name in graph.nodes for cause in sorted(graph.parents[name])]
+    drawn = NxMixedGraph.from_str_edges(
+        nodes=graph.nodes, directed=directed, undirected=latent_pairs(graph)
+    )
+    with patch.object(NxMixedGraph, "remove_in_edges", _cut_and_kept):
+        found = identify_outcomes(
+            drawn,
+            outcomes={Variable(name) for name in outcome},
+            treatments={Variable(name) for name in do},
+            conditions={Variable(name) for name in given} or None,
+        )
+    return found is not None
+
+
+def _cut_and_kept(graph: Any, vertices: Any) -> Any:
+    """y0's own, which in 0.2.11 loses the nodes that are left without edges."""
+    names = {vertices} if not isinstance(vertices, Collection) else set(vertices)
+    return graph.from_edges(
+        nodes=graph.nodes(),
+        directed=[(u, v) for u, v in graph.directed.edges() if v not in names],
+        undirected=[e for e in graph.undirected.edges() if not names.intersection(e)],
+    )
