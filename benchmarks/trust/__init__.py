@@ -1,0 +1,1 @@
+"""Trust, measured: how often verdicts, intervals and bounds are right."""
