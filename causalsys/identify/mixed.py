@@ -122,18 +122,22 @@ class Mixed:
     ) -> bool:
         """Whether every path between two sets is blocked by `given` (Richardson, 2003).
 
-        By moralisation: in the graph of the ancestors of all three, what a collider path joins is
-        adjacent; `given` must cut the two sets apart.
+        By moralisation: among the ancestors of all three, `given` must cut the two sets apart.
         """
-        first, second, known = frozenset(one), frozenset(other), frozenset(given)
-        part = self.keep(self.ancestors(first | second | known))
+        known = frozenset(given)
+        moral = self.moral({*one, *other, *known})
+        open_to = {n: ties - known for n, ties in moral.items() if n not in known}
+        return not reached(frozenset(one) - known, open_to) & (frozenset(other) - known)
+
+    def moral(self, names: Collection[str]) -> Links:
+        """Among the ancestors of `names`: what is adjacent, or joined by colliders alone."""
+        part = self.keep(self.ancestors(names))
         adjacent: dict[str, set[str]] = {name: set() for name in part.nodes}
         for district in part.districts():
             inside = district.union(*(part.parents[name] for name in district))
             for name in inside:
                 adjacent[name] |= inside - {name}
-        open_to = {n: frozenset(a - known) for n, a in adjacent.items() if n not in known}
-        return not reached(first - known, open_to) & (second - known)
+        return _frozen(adjacent)
 
 
 def _frozen(links: Mapping[str, set[str]]) -> Links:
