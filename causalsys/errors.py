@@ -12,7 +12,8 @@ CausalSysError
 ├── FitError                the mechanisms cannot be fitted to these data
 ├── QueryError              the question is not well posed
 │   ├── EvidenceError       the rows given as evidence
-│   └── InterventionError   what `do` asks for
+│   ├── InterventionError   what `do` asks for
+│   └── NotIdentifiedError  graph, shapes and data together cannot carry an answer
 └── SavedModelError         a file that is cut short, altered, too new, or of another model
 ```
 
@@ -109,6 +110,10 @@ class EvidenceError(QueryError):
 
 class InterventionError(QueryError):
     """What `do` asks for cannot be done."""
+
+
+class NotIdentifiedError(QueryError):
+    """Graph, shapes and data together cannot carry an answer; the message holds the verdict."""
 
 
 class SavedModelError(CausalSysError):

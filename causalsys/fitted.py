@@ -22,6 +22,9 @@ from causalsys.fit.options import FitOptions
 from causalsys.fit.pyro_model import program
 from causalsys.fit.save import load as read_model
 from causalsys.fit.save import save
+from causalsys.identify.question import Name, Names
+from causalsys.identify.question import ask as ask_question
+from causalsys.identify.verdict import Verdict
 from causalsys.query import ask
 from causalsys.query.answer import Answer
 from causalsys.query.exact import exact
@@ -46,7 +49,10 @@ class FittedSCM(Fitted):
         evidence: object,
         *,
         do: Do | Sequence[Do],
+        outcome: str | None = None,
+        allow: str | None = None,
         redraw: Sequence[str] = (),
+        differs: Sequence[str] = (),
         samples: int | None = None,
         seed: int = 0,
     ) -> Answer:
@@ -58,8 +64,15 @@ class FittedSCM(Fitted):
             do: What is done, by variable: a value, one value per row, a function of named
                 variables (a shift, a policy), a torch distribution, or `cs.under`. A list
                 asks for several worlds at once.
+            outcome: What you will read, where that is one variable: the verdict is on it, and if
+                it is not identified, that is said now. Otherwise what is not identified raises
+                once it is read.
+            allow: With "spread", an outcome that is not identified is answered by what models
+                that fit as well say at least and at most: `answer.spread(outcome)`.
             redraw: Learned variables whose noise is luck that another run would not repeat:
                 it is drawn anew instead of kept, and the interval is one for such a run.
+            differs: Variables whose mechanism differs where these rows come from; a question
+                that needs one of them is refused.
             samples: Draws per row; by default one per member where the evidence determines
                 the noises, and 128 where something must be inferred.
             seed: Fixes the draws.
@@ -67,9 +80,20 @@ class FittedSCM(Fitted):
         Raises:
             EvidenceError: The evidence cannot be used, or does not suffice.
             InterventionError: `do` cannot be done.
+            NotIdentifiedError: Graph, shapes and data cannot carry any of the answer.
             UnknownNameError: A name is not in the model.
         """
-        return ask.counterfactual(self, evidence, do=do, redraw=redraw, samples=samples, seed=seed)
+        return ask.counterfactual(
+            self,
+            evidence,
+            do=do,
+            outcome=outcome,
+            allow=allow,
+            redraw=redraw,
+            differs=differs,
+            samples=samples,
+            seed=seed,
+        )
 
     def sample(
         self,
@@ -77,6 +101,9 @@ class FittedSCM(Fitted):
         *,
         do: Do | Sequence[Do] | None = None,
         given: Mapping[str, Any] | None = None,
+        outcome: str | None = None,
+        allow: str | None = None,
+        differs: Sequence[str] = (),
         steps: int = 1,
         samples: int | None = None,
         seed: int = 0,
@@ -87,12 +114,26 @@ class FittedSCM(Fitted):
             rows: How many rows; in a model with lags or states, how many traces.
             do: As in `counterfactual`.
             given: Values to condition on, by variable.
+            outcome: As in `counterfactual`.
+            allow: As in `counterfactual`.
+            differs: As in `counterfactual`.
             steps: How long the traces are.
             samples: How many parameter draws each row is repeated for; one per member by
                 default.
             seed: Fixes the draws.
         """
-        return ask.sample(self, rows, do=do, given=given, steps=steps, samples=samples, seed=seed)
+        return ask.sample(
+            self,
+            rows,
+            do=do,
+            given=given,
+            outcome=outcome,
+            allow=allow,
+            differs=differs,
+            steps=steps,
+            samples=samples,
+            seed=seed,
+        )
 
     def exact(
         self,
@@ -115,6 +156,28 @@ class FittedSCM(Fitted):
             QueryError: Something the question depends on is no category.
         """
         return exact(self, name, do=do or {}, given=given or {})
+
+    def identify(
+        self,
+        outcome: Name,
+        *,
+        do: Names | Mapping[Name, Any] = (),
+        given: Names | Mapping[Name, Any] = (),
+        counterfactual: bool | Names = False,
+        differs: Names = (),
+        latent: bool = False,
+    ) -> Verdict:
+        """Whether a question can be answered, as `SCM.identify`, by the mechanisms as fitted."""
+        question = ask_question(
+            self.declaration,
+            outcome,
+            do=do,
+            given=given,
+            counterfactual=counterfactual,
+            differs=differs,
+            latent=latent,
+        )
+        return self.judge.verdict(question)
 
     def log_prob(self, data: object) -> NDArray[np.float64]:
         """The log likelihood of each row in nats, `[row]`, latents integrated out."""

@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 from causalsys.fit.fit import fit
 from causalsys.fit.options import FitOptions
 from causalsys.fitted import FittedSCM
+from causalsys.identify.judge import Judge
+from causalsys.identify.question import Name, Names, ask
+from causalsys.identify.shapes import declared_shapes
+from causalsys.identify.verdict import Verdict
+from causalsys.identify.view import View
 from causalsys.scm.declare import Declared, from_graph
 from causalsys.scm.drawing import plot, to_dot
 from causalsys.scm.interop import (
@@ -135,6 +140,61 @@ class SCM(Declared):
         options = FitOptions(seed, ensemble, steps, device, missing, rows_in_memory)
         core = fit(cls.declaration, data, options=options, weight=weight, checkpoint=checkpoint)
         return FittedSCM.of(core)
+
+    @classmethod
+    def identify(
+        cls,
+        outcome: Name,
+        *,
+        do: Names | Mapping[Name, Any] = (),
+        given: Names | Mapping[Name, Any] = (),
+        counterfactual: bool | Names = False,
+        differs: Names = (),
+        latent: bool = False,
+    ) -> Verdict:
+        """Whether a question can be answered from logs of this model, before there are any.
+
+        Args:
+            outcome: What is asked for.
+            do: What is set: names, or a mapping as elsewhere, of which the names count.
+            given: What is conditioned on, in the world in which `do` is done.
+            counterfactual: True for a question about rows that were seen whole; the names of
+                what is known of them, where that is not everything that is logged.
+            differs: Variables whose mechanism differs where the question is asked.
+            latent: Says that the outcome is meant to be a latent.
+
+        Returns:
+            The verdict: `identified` by the graph alone, with formula and adjustment set;
+            `identified under` named assumptions on the mechanisms' shape; `bounded`; or
+            `not identified`, with what would identify it.
+
+        Raises:
+            UnknownNameError: A name is not in the model.
+            InterventionError: `do` sets an arm, or a state.
+            QueryError: The question contradicts itself.
+
+        Example:
+            >>> import causalsys as cs
+            >>> class Bow(cs.SCM):
+            ...     heat = cs.Latent(cs.Real())
+            ...     load = cs.Observed(cs.Real(), parents=[heat])
+            ...     latency = cs.Observed(cs.Real(), parents=[heat, load])
+            >>> verdict = Bow.identify("latency", do="load")
+            >>> verdict.status, [addition.words for addition in verdict.additions]
+            ('not identified', ['log heat', 'randomise load'])
+        """
+        question = ask(
+            cls.declaration,
+            outcome,
+            do=do,
+            given=given,
+            counterfactual=counterfactual,
+            differs=differs,
+            latent=latent,
+        )
+        declaration = cls.declaration
+        supports = {name: node.support for name, node in declaration.nodes.items()}
+        return Judge(View(declaration, declared_shapes(declaration), supports)).verdict(question)
 
     @classmethod
     def from_networkx(cls, graph: nx.DiGraph, *, name: str = "Model") -> type[SCM]:

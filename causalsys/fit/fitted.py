@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from causalsys.data.schema import Schema
 from causalsys.errors import UnknownNameError
 from causalsys.fit.diagnostics import Diagnostics
 from causalsys.fit.guide import Guide
+from causalsys.identify.judge import Judge
+from causalsys.identify.shapes import shape
+from causalsys.identify.view import View
 from causalsys.mechanisms.base import Mechanism
 from causalsys.scm.declaration import Declaration, Node
 from causalsys.scm.frozen import FrozenDict
+from causalsys.scm.specs import Auto
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,6 +49,20 @@ class Fitted:
     def declaration(self) -> Declaration:
         """The declared model."""
         return self.schema.declaration
+
+    @cached_property
+    def judge(self) -> Judge:
+        """Says what this model can answer, given the shapes of its fitted mechanisms."""
+        nodes = self.declaration.nodes
+        shapes = {
+            name: shape(
+                mechanism.spec,
+                self.schema.supports[name],
+                chosen=isinstance(nodes[name].mechanism, Auto),
+            )
+            for name, mechanism in self.mechanisms.items()
+        }
+        return Judge(View(self.declaration, shapes, self.schema.supports))
 
     def node(self, name: str) -> Node:
         """The variable `name`; see `Declaration.node`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,14 +16,21 @@ class Assumption:
     """Something that the answer rests on beyond the graph.
 
     Attributes:
-        name: What the field calls it, for example "monotone noise".
+        name: What the field calls it, for example "monotone one-dimensional noise".
         words: What it says of this system, in words.
+        variables: Of which variables it says so, where the words do not name them.
         test: How the data can contradict it; empty where they cannot.
     """
 
     name: str
     words: str
+    variables: tuple[str, ...] = ()
     test: str = ""
+
+    def __str__(self) -> str:
+        of = f" of {', '.join(self.variables)}" if self.variables else ""
+        tested = f" Tested by {self.test}." if self.test else " No data can test it."
+        return f"{self.name}{of}: {self.words}.{tested}"
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class Verdict:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        under = ", ".join(item.name for item in self.assumptions)
+        under = ", ".join(dict.fromkeys(item.name for item in self.assumptions))
         title = f"{self.status.capitalize()}{f' {{{under}}}' if under else ''}: {self.question}."
         yield f"{title} {self.reason}".strip()
         if self.formula:
@@ -78,10 +85,22 @@ class Verdict:
         if self.adjustment is not None:
             yield f"  adjust for: {', '.join(self.adjustment) or 'nothing'}"
         for item in self.assumptions:
-            tested = f" Tested by {item.test}." if item.test else " No data can test it."
-            yield f"  assumes {item.name}: {item.words}.{tested}"
+            yield f"  assumes {item}"
         for addition in self.additions:
             yield f"  would identify it: {addition.words}"
 
 
-NOT_CHECKED = Verdict("not identified", "")
+def together(assumptions: Iterable[Assumption]) -> tuple[Assumption, ...]:
+    """The assumptions, those that say the same of several variables as one.
+
+    Example:
+        >>> both = together([Assumption("linear", "so", ("x",)), Assumption("linear", "so", ("y",))])
+        >>> [item.variables for item in both]
+        [('x', 'y')]
+    """
+    found: dict[tuple[str, str], Assumption] = {}
+    for item in assumptions:
+        key = (item.name, item.words)
+        names = {*item.variables, *(found[key].variables if key in found else ())}
+        found[key] = Assumption(item.name, item.words, tuple(sorted(names)), item.test)
+    return tuple(found.values())

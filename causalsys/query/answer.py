@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from causalsys.errors import QueryError, UnknownNameError
+from causalsys.errors import NotIdentifiedError, QueryError, UnknownNameError
 from causalsys.identify.verdict import Verdict
+from causalsys.query.judged import Judged
 from causalsys.scm.supports import Boolean, Categorical, Count, Fraction, Positive, Support
 
 if TYPE_CHECKING:
@@ -85,8 +86,10 @@ class Answer:
         supports: Every variable's support.
         worlds: What was done in each world, in words.
         index: The rows' labels.
-        verdict: Whether graph and data can carry the answer.
+        judged: What may be read, and why.
         inferred: Which variables were inferred because the evidence lacks them.
+        outcome: What was asked for, where it was named.
+        rivals: The answers of models that fit as well, where only a spread may be told.
     """
 
     values: Mapping[str, Tensor]
@@ -94,13 +97,31 @@ class Answer:
     supports: Mapping[str, Support]
     worlds: tuple[str, ...]
     index: pd.Index[Any]
-    verdict: Verdict
+    judged: Judged
     inferred: tuple[str, ...] = ()
+    outcome: str | None = None
+    rivals: tuple[Answer, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """The variables that the answer has."""
         return tuple(name for name in self.supports if name in self.values or name in self.factual)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether graph and data can carry the answer: the outcome, or all that is reached."""
+        nodes = self.judged.judge.view.declaration.nodes
+        if self.outcome is not None:
+            return self.judged.over([self.outcome])
+        done = {name for asked in self.judged.asked for name in asked.question.do}
+        return self.judged.over(
+            [n for n in self.values if n not in done and nodes[n].kind != "latent"]
+        )
+
+    def verdict_of(self, name: str, *, world: int | None = None) -> Verdict:
+        """The verdict on one variable in a world."""
+        self._known(name)
+        return self.judged.of(name, world=self._world(world))
 
     def draws(self, name: str, *, world: int | None = None) -> Draws:
         """The draws of a variable in a world.
@@ -115,6 +136,7 @@ class Answer:
         Raises:
             UnknownNameError: The answer has no such variable.
             QueryError: The world is not named, or there is none of that number.
+            NotIdentifiedError: Graph, shapes and data cannot carry it.
         """
         values = self._tensor(name, self._world(world)).double().numpy().copy()
         return Draws(values, self._unit(name))
@@ -184,15 +206,38 @@ class Answer:
         ).double()
         return Draws((here - there).numpy(), self._unit(name))
 
+    def spread(self, name: str, *, world: int | None = None) -> NDArray[np.float64]:
+        """What models that fit as well say of each row, the least and the most, `[row, 2]`.
+
+        It is no interval: nothing says how likely what lies in it is, or that nothing lies beyond.
+
+        Raises:
+            QueryError: It was not asked for, by outcome and allow="spread"; or it is identified,
+                and has an interval.
+        """
+        means = self._rival_means(name, world)
+        return np.stack([means.min(axis=0), means.max(axis=0)], axis=-1)
+
+    def spread_of_average(self, name: str, *, world: int | None = None) -> tuple[float, float]:
+        """What models that fit as well say of the mean over rows: the least and the most."""
+        averages = self._rival_means(name, world).mean(axis=1)
+        return float(averages.min()), float(averages.max())
+
     def to_frame(self, level: float = 0.9) -> pd.DataFrame:
-        """A row per row and world, with mean, low and high of every numeric variable."""
+        """A row per row and world, with mean, low and high of every numeric variable.
+
+        What is not identified is left out, or has its spread alone where that was asked for.
+        """
         import pandas as pd
 
         parts = []
         for world, title in enumerate(self.worlds):
             columns: dict[str, NDArray[np.float64]] = {}
             for name in self.values or self.factual:
-                if self.supports[name].size:
+                if self.supports[name].size or not self._readable(name, world):
+                    if self.rivals and name == self.outcome:
+                        ends = self.spread(name, world=world)
+                        columns[f"{name}_least"], columns[f"{name}_most"] = ends[:, 0], ends[:, 1]
                     continue
                 drawn = self.draws(name, world=world)
                 support = self.supports[name]
@@ -218,7 +263,7 @@ class Answer:
     def __str__(self) -> str:
         shown = f"{len(self.index)} rows, worlds: {'; '.join(self.worlds)}"
         inferred = f" Inferred, not observed: {', '.join(self.inferred)}." if self.inferred else ""
-        return f"Answer over {shown}.{inferred} {self.verdict}"
+        return f"Answer over {shown}.{inferred}\n{self.verdict}"
 
     def __repr__(self) -> str:
         return str(self)
@@ -230,10 +275,42 @@ class Answer:
         high = 1.0 if isinstance(support, Fraction | Boolean) else np.inf
         return np.clip(ends, low, high)
 
+    def _rival_means(self, name: str, world: int | None) -> NDArray[np.float64]:
+        """Each rival's mean of each row, `[rival, row]`; for a boolean its probability."""
+        self._numeric(name)
+        if self.judged.of(name, world=self._world(world)).answerable:
+            raise QueryError(
+                name, found="identified, so that it has an interval", mend="Read mean, interval."
+            )
+        if not self.rivals or name != self.outcome:
+            raise QueryError(
+                name,
+                found="a spread that was not asked for",
+                mend=f'Ask with outcome="{name}", allow="spread".',
+            )
+        at = self._world(world)
+        return np.stack(
+            [
+                (r.values[name][at] if name in r.values else r.factual[name])
+                .double()
+                .mean(0)
+                .numpy()
+                for r in self.rivals
+            ]
+        )
+
+    def _readable(self, name: str, world: int) -> bool:
+        try:
+            self.judged.require(name, world=world)
+        except NotIdentifiedError:
+            return False
+        return True
+
     def _tensor(self, name: str, world: int) -> Tensor:
+        self._known(name)
+        self.judged.require(name, world=world)
         if name in self.values:
             return self.values[name][world]
-        self._known(name)
         return self.factual[name]
 
     def _world(self, world: int | None) -> int:

@@ -16,10 +16,10 @@ from causalsys.data.table import Layout, Table
 from causalsys.errors import EvidenceError, QueryError
 from causalsys.fit.abduct import Abducted, abduct
 from causalsys.fit.fitted import Fitted
-from causalsys.identify.verdict import NOT_CHECKED
 from causalsys.query.answer import Answer
 from causalsys.query.asked import by_row, condition, count, named, titles, world, worlds
 from causalsys.query.intervention import Do, Under, Value, as_intervention
+from causalsys.query.terms import Terms
 from causalsys.query.world import Rows, Unfolding, World
 from causalsys.scm.declaration import Node
 
@@ -35,17 +35,26 @@ def counterfactual(
     evidence: object,
     *,
     do: Do | Sequence[Do],
+    outcome: str | None = None,
+    allow: str | None = None,
     redraw: Sequence[str] = (),
+    differs: Sequence[str] = (),
     samples: int | None = None,
     seed: int = 0,
 ) -> Answer:
     """What these rows would have been; see `FittedSCM.counterfactual`."""
     dos, seed = worlds(do), count(seed, "seed", least=0)
     draws = None if samples is None else count(samples, "samples")
+    terms = Terms(fitted, outcome, allow, differs=differs, redraw=redraw)
     table = read(fitted.schema, evidence, purpose="evidence")
-    luck = _luck(fitted, redraw)
-    found = abduct(fitted, table, samples=draws or _samples(fitted, table, luck), seed=seed)
-    return _answer(fitted, found, dos, redraw=luck)
+    told = frozenset(table.values) - frozenset(table.missing)
+    take = draws or _samples(fitted, table, terms.redraw)
+
+    def ask(model: Fitted) -> Answer:
+        found = abduct(model, table, samples=take, seed=seed)
+        return _answer(model, found, dos, terms=terms, evidence=told)
+
+    return terms.settled(ask, dos, seed=seed)
 
 
 def sample(
@@ -54,13 +63,14 @@ def sample(
     *,
     do: Do | Sequence[Do] | None,
     given: Mapping[str, Any] | None,
+    outcome: str | None = None,
+    allow: str | None = None,
+    differs: Sequence[str] = (),
     steps: int,
     samples: int | None,
     seed: int,
 ) -> Answer:
     """New rows of the model; see `FittedSCM.sample`."""
-    import pandas as pd
-
     rows, steps, seed = count(rows, "rows"), count(steps, "steps"), count(seed, "seed", least=0)
     draws = fitted.members if samples is None else count(samples, "samples")
     dos = worlds({} if do is None else do)
@@ -68,8 +78,32 @@ def sample(
         raise QueryError(
             "steps", found=f"{steps} steps of a model without lags or states", mend="Use rows."
         )
-    if given is not None and given != {}:
-        return _conditional(fitted, rows, dos, given=given, samples=draws, seed=seed)
+    terms = Terms(fitted, outcome, allow, differs=differs)
+
+    def ask(model: Fitted) -> Answer:
+        if given is not None and given != {}:
+            return _conditional(
+                model, rows, dos, given=given, terms=terms, samples=draws, seed=seed
+            )
+        return _drawn(model, rows, dos, terms=terms, steps=steps, samples=draws, seed=seed)
+
+    return terms.settled(ask, dos, seed=seed)
+
+
+def _drawn(
+    fitted: Fitted,
+    rows: int,
+    dos: Sequence[Do],
+    *,
+    terms: Terms,
+    steps: int,
+    samples: int,
+    seed: int,
+) -> Answer:
+    """Rows with noise from its law."""
+    import pandas as pd
+
+    draws = samples
     trace = torch.arange(rows).repeat_interleave(steps)
     layout = Layout(trace, torch.arange(steps).repeat(rows))
     members = torch.arange(draws) % fitted.members
@@ -86,8 +120,10 @@ def sample(
 
     plan = Unfolding(fitted.schema, mechanisms, noise_of, {}, layout, draws, seed)
     index = pd.RangeIndex(len(trace))
-    values = plan.predict([_world(each, fitted, plan, index=index) for each in dos])
-    return Answer(values, {}, fitted.schema.supports, titles(dos), index, NOT_CHECKED)
+    made = [_world(each, fitted, plan, index=index) for each in dos]
+    judged = terms.judged(dos, made, evidence=None)
+    values = plan.predict(made)
+    return Answer(values, {}, fitted.schema.supports, titles(dos), index, judged)
 
 
 def log_prob(fitted: Fitted, data: object) -> NDArray[np.float64]:
@@ -109,6 +145,7 @@ def _conditional(
     dos: Sequence[Do],
     *,
     given: Mapping[str, Any],
+    terms: Terms,
     samples: int,
     seed: int,
 ) -> Answer:
@@ -132,21 +169,30 @@ def _conditional(
                 )
     table = read(fitted.schema, columns, purpose="evidence")
     found = abduct(fitted, table, samples=samples, seed=seed)
-    return _answer(fitted, found, dos)
+    names = [named(key) for key in given]
+    return _answer(fitted, found, dos, terms=terms, evidence=None, given=names)
 
 
 def _answer(
-    fitted: Fitted, found: Abducted, dos: Sequence[Do], *, redraw: frozenset[str] = frozenset()
+    fitted: Fitted,
+    found: Abducted,
+    dos: Sequence[Do],
+    *,
+    terms: Terms,
+    evidence: frozenset[str] | None,
+    given: Sequence[str] = (),
 ) -> Answer:
     """Act and predict, once the rows have been abducted."""
-    plan, index = _plan(fitted, found, redraw=redraw), found.table.index
+    plan, index = _plan(fitted, found, redraw=terms.redraw), found.table.index
+    made = [_world(each, fitted, plan, index=index) for each in dos]
+    judged = terms.judged(dos, made, evidence=evidence, given=given)
     return Answer(
-        plan.predict([_world(each, fitted, plan, index=index) for each in dos]),
+        plan.predict(made),
         found.table.values,
         fitted.schema.supports,
         titles(dos),
         index,
-        NOT_CHECKED,
+        judged,
         found.inferred,
     )
 
@@ -199,15 +245,6 @@ def _world(do: Do, fitted: Fitted, plan: Unfolding, *, index: pd.Index[Any]) -> 
             supports=fitted.schema.supports,
         )
     return found
-
-
-def _luck(fitted: Fitted, redraw: Sequence[str]) -> frozenset[str]:
-    """The learned variables whose noise is to be drawn anew."""
-    if isinstance(redraw, str):
-        raise QueryError("redraw", found=repr(redraw), mend=f"Give a list: redraw=[{redraw!r}].")
-    for name in redraw:
-        fitted.mechanism(name)
-    return frozenset(redraw)
 
 
 def _samples(fitted: Fitted, table: Table, redraw: frozenset[str] = frozenset()) -> int:

@@ -1,0 +1,193 @@
+"""What the shapes of a district's mechanisms identify, where the graph alone does not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from causalsys.identify import linear, words
+from causalsys.identify.linear import LinearBlock
+from causalsys.identify.shapes import matches
+from causalsys.identify.verdict import Assumption
+from causalsys.identify.view import View
+from causalsys.scm.blocks import Block
+from causalsys.scm.specs import StandardNormal
+from causalsys.scm.supports import Categorical, Positive, Real
+
+Granted = tuple[Assumption, ...]
+"""The assumptions under which something is identified."""
+try:
+    from causalsys.identify import classes
+    from causalsys.identify.classes import TableBlock
+    from causalsys.identify.witnesses import views
+except ImportError:
+    classes = views = TableBlock = None
+
+
+@dataclass(frozen=True)
+class District:
+    """A block with its latents, as far as its shapes identify anything.
+
+    Attributes:
+        view: The model.
+        block: The block.
+    """
+
+    view: View
+    block: Block
+
+    def population(self, part: Collection[str]) -> Granted | None:
+        """Under what the law of `part`, its causes being set, is identified; None if nothing."""
+        wanted = frozenset(part)
+        line = self._line()
+        if line is not None:
+            return (self._linear(),) if linear.kernel(line, wanted) else None
+        table = self._table()
+        if table is not None and classes.kernel(table, wanted):
+            return (self._levels(),)
+        return None
+
+    def rows(self, needed: Collection[str], changed: Collection[str]) -> Granted | None:
+        """Under what the rows' own change is identified; None if under nothing known here.
+
+        Args:
+            needed: The block's variables that change.
+            changed: Everything that changes, or is set.
+        """
+        line = self._line()
+        if line is not None:
+            return self._moves(line, needed, frozenset(changed))
+        table = self._table()
+        if table is not None:
+            sure = classes.parameters(table)
+            return (self._levels(), *self._noises(needed)) if sure else None
+        found = self._views()
+        return None if found is None else (*found, *self._noises(needed))
+
+    def latent(self, name: str) -> Granted | None:
+        """Under what a latent of the block is known, up to its scale."""
+        table = self._table()
+        if table is not None:
+            return (self._levels(),) if classes.parameters(table) else None
+        found = self._views(name)
+        if found is None:
+            return None
+        return (self._linear(), *found) if self._line() is not None else found
+
+    def _moves(
+        self, line: LinearBlock, needed: Collection[str], changed: frozenset[str]
+    ) -> Granted | None:
+        """Linear mechanisms: a row moves by its coefficients times what changed above it."""
+        sure = linear.coefficients(line)
+        wanted = [
+            (parent.key, name)
+            for name in sorted(needed)
+            for parent in self.view.declaration.nodes[name].parents
+            if parent.name in changed
+        ]
+        if not all(pair in sure for pair in wanted):
+            return None
+        if len(self.block.variables) == 1:
+            return (words.rank_one(needed, self.block.latents, self.view.shapes),)
+        return (self._linear(),)
+
+    def _line(self) -> LinearBlock | None:
+        """The block as linear equations; None where it is not linear."""
+        nodes, shapes = self.view.declaration.nodes, self.view.shapes
+        inside = set(self.block.variables)
+        for name in self.block.variables:
+            mine = shapes[name]
+            if mine.link is None or nodes[name].support.size:
+                return None
+            for parent in nodes[name].parents:
+                if parent.name in self.block.latents:
+                    if parent.lag or not _on_line(self.view, parent.name, log=mine.link == "log"):
+                        return None
+                elif parent.name in inside:
+                    if not parent.lag and not matches(shapes.get(parent.name), mine):
+                        return None
+                elif self._computed(parent.name):
+                    return None
+        return LinearBlock(
+            self.block.variables,
+            {name: frozenset(self._among(name, inside)) for name in self.block.variables},
+            {name: frozenset(self._beside(name, inside)) for name in self.block.variables},
+            {name: frozenset(self._loadings(name)) for name in self.block.variables},
+        )
+
+    def _among(self, name: str, inside: set[str]) -> Iterator[str]:
+        """The causes of a variable inside the block, in the same step."""
+        for ref in self.view.declaration.nodes[name].parents:
+            if ref.name in inside and not ref.lag:
+                yield ref.key
+
+    def _beside(self, name: str, inside: set[str]) -> Iterator[str]:
+        """The observed causes of a variable outside the block, or in earlier steps."""
+        for ref in self.view.declaration.nodes[name].parents:
+            if ref.name not in self.block.latents and (ref.name not in inside or ref.lag):
+                yield ref.key
+
+    def _loadings(self, name: str) -> Iterator[str]:
+        """The dimensions of latents that act on a variable."""
+        for ref in self.view.declaration.nodes[name].parents:
+            if ref.name in self.block.latents:
+                size = self.view.declaration.nodes[ref.name].support.size or 1
+                yield from (f"{ref.name}[{axis}]" for axis in range(size))
+
+    def _table(self) -> TableBlock | None:
+        """The block as tables; None where something in it is no plain category."""
+        cards: dict[str, int] = {}
+        parents: dict[str, tuple[str, ...]] = {}
+        for name in (*self.block.latents, *self.block.variables):
+            node = self.view.declaration.nodes[name]
+            if node.per == "trace" or any(ref.lag for ref in node.parents):
+                return None
+            for each in (name, *(ref.name for ref in node.parents)):
+                support = self.view.supports[each]
+                if not isinstance(support, Categorical) or support.size or not support.levels:
+                    return None
+                cards[each] = support.cardinality
+            parents[name] = tuple(ref.name for ref in node.parents)
+        return TableBlock(cards, parents, self.block.latents)
+
+    def _views(self, latent: str = "") -> Granted | None:
+        """Three views of every latent of the block, or of one."""
+        nodes = self.view.declaration.nodes
+        parents = {
+            name: frozenset(ref.name for ref in node.parents if not ref.lag)
+            for name, node in nodes.items()
+        }
+        hidden = frozenset(self.view.declaration.graph.latents)
+        found = []
+        for name in [latent] if latent else self.block.latents:
+            groups = views(parents, latents=hidden, latent=name)
+            if groups is None:
+                return None
+            found.append(words.views(name, groups))
+        return tuple(found)
+
+    def _computed(self, name: str) -> bool:
+        """Whether something is computed from latents, and so not seen."""
+        node = self.view.declaration.nodes[name]
+        return node.kind == "equation" and any(
+            self.view.declaration.nodes[ref.name].kind == "latent" or self._computed(ref.name)
+            for ref in node.parents
+        )
+
+    def _noises(self, names: Iterable[str]) -> Granted:
+        return tuple(words.noises(names, self.view.shapes))
+
+    def _linear(self) -> Assumption:
+        return words.linear(self.block.variables, self.view.shapes)
+
+    def _levels(self) -> Assumption:
+        counts = [self.view.supports[name] for name in self.block.latents]
+        told = ", ".join(str(c.cardinality) for c in counts if isinstance(c, Categorical))
+        return words.levels(self.block.latents, f"exactly {told} levels")
+
+
+def _on_line(view: View, latent: str, *, log: bool) -> bool:
+    """Whether a latent enters a mechanism of that scale as a normal variable."""
+    node = view.declaration.nodes[latent]
+    normal = isinstance(node.mechanism, StandardNormal)
+    return normal and isinstance(node.support, (Real, Positive) if log else (Real,))

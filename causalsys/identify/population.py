@@ -1,0 +1,199 @@
+"""Questions about a population: how would new rows turn out, were something done?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from causalsys.identify import words
+from causalsys.identify.adjustment import identify_effect
+from causalsys.identify.counterfactual import Determined, Event, counterfactual
+from causalsys.identify.districts import District, Granted
+from causalsys.identify.effect import Hedge, Identified, kernel
+from causalsys.identify.question import Question, logged
+from causalsys.identify.rows import rows
+from causalsys.identify.verdict import Assumption, Verdict, together
+from causalsys.identify.view import View, links_reached
+
+try:
+    from causalsys.identify.witnesses import instrument, proxies
+except ImportError:
+    instrument = proxies = lambda *a, **k: None
+from causalsys.scm.frozen import FrozenDict
+
+
+def population(view: View, question: Question) -> Verdict:
+    """The verdict on a question about new rows."""
+    verdict = _verdict(view, question)
+    if not verdict.answerable:
+        return verdict
+    under = view.under(question)
+    asked = {view.now(name) for name in (question.outcome, *question.given)}
+    above = view.steps.variables(links_reached(asked, under))
+    needed = view.learned(above - set(question.do))
+    untrue = view.untrue(question)
+    for name in sorted(needed & untrue.keys()):
+        reason = f"It needs the law of {name} as it is for all rows there, and {untrue[name]}."
+        return Verdict("not identified", verdict.question, reason=reason)
+    return verdict
+
+
+def _verdict(view: View, question: Question) -> Verdict:
+    asked, mixed = str(question), view.steps.mixed
+    shifted = [name for name, reads in question.reads if name in reads]
+    hidden = sorted(
+        read for _, reads in question.reads for read in reads if view.now(read) not in mixed.nodes
+    )
+    if hidden:
+        reason = f"The policy looks at {hidden[0]}, which nobody logs."
+        return Verdict("not identified", asked, reason=reason)
+    if view.now(question.outcome) not in mixed.nodes:
+        return _latent(view, question)
+    if dos := sorted(name for name in question.do if view.now(name) not in mixed.nodes):
+        known = _known_latents(view, dos)
+        if known is None:
+            reason = f"Nobody logs {dos[0]}, so nothing tells what setting it would do."
+            return Verdict("not identified", asked, reason=reason)
+        return Verdict("identified under", asked, assumptions=known)
+    if shifted:
+        return _shifted(view, question)
+    outcome, done = _joint(view, question)
+    given = [view.now(name) for name in question.given]
+    found = identify_effect(mixed, outcome=outcome, do=done, given=given)
+    if isinstance(found, Identified):
+        wide = str(found.formula)
+        formula = wide if len(wide) <= 400 else f"{wide[:397]}..."
+        lasting = view.lasting & view.steps.variables(links_reached(outcome, mixed.parents))
+        assumed = (words.lasting(lasting, question.do),) if lasting and question.do else ()
+        return Verdict(
+            "identified under" if assumed else "identified",
+            asked,
+            formula,
+            found.adjustment,
+            assumptions=assumed,
+            reason=f"The graph alone carries it ({found.way}).",
+        )
+    return _by_shape(view, question, frozenset({*outcome, *given}), done, found)
+
+
+def _joint(view: View, question: Question) -> tuple[frozenset[str], frozenset[str]]:
+    """What must be known jointly, and under which settings (Tian, 2008: conditional plans).
+
+    A policy's effect is that of its settings, averaged over what it looked at.
+    """
+    under = view.under(question)
+    above = links_reached([view.now(question.outcome)], under)
+    done = view.steps.every(question.do) & above
+    reads = frozenset().union(*(under[label] for label in done))
+    outcome = frozenset({view.now(question.outcome)})
+    return (outcome | reads) - done or outcome, done - outcome
+
+
+def _by_shape(
+    view: View,
+    question: Question,
+    outcome: frozenset[str],
+    done: frozenset[str],
+    hedge: Hedge,
+) -> Verdict:
+    """The verdict where the graph alone is not enough, but the mechanisms' shape may be."""
+    asked, mixed = str(question), view.steps.mixed
+    inner = mixed.keep(frozenset(mixed.nodes) - done)
+    wanted = inner.keep(inner.ancestors(outcome - done))
+    assumed: list[Assumption] = []
+    for part in wanted.districts():
+        if isinstance(kernel(mixed, part), Identified):
+            continue
+        found = _of_part(view, question, view.steps.variables(part))
+        if found is None:
+            return Verdict("not identified", asked, reason=_stuck(view, hedge, question))
+        assumed += found
+    return Verdict(
+        "identified under",
+        asked,
+        assumptions=together(assumed),
+        reason="The graph alone does not carry it; with these assumptions the data do.",
+    )
+
+
+def _of_part(view: View, question: Question, part: frozenset[str]) -> Granted | None:
+    """Under what one district's law is identified."""
+    names = sorted(name for name in part if name in view.blocks)
+    block = view.blocks[names[0]] if names else None
+    found = None if block is None else District(view, block).population(part)
+    witness = _witness(view, question)
+    if found is not None:
+        return (*witness, *found)
+    return witness if any(item.name == "proxies" for item in witness) else None
+
+
+def _witness(view: View, question: Question) -> Granted:
+    """What the field would name as the reason: an instrument, or two proxies."""
+    if len(question.do) != 1 or view.declaration.temporal:
+        return ()
+    do, outcome = question.do[0], question.outcome
+    found = instrument(view.steps.mixed, do=do, outcome=outcome)
+    if found is not None:
+        arm = view.declaration.nodes[found[0]].kind == "arm"
+        return (words.instrument(found[0], do, outcome, arm=arm),)
+    latents = frozenset(view.declaration.graph.latents)
+    pair = proxies(view.steps.parents, latents=latents, do=do, outcome=outcome)
+    return () if pair is None else (words.proxies(*pair),)
+
+
+def _shifted(view: View, question: Question) -> Verdict:
+    """A policy that looks at the value that it replaces: a question across two worlds."""
+    asked, mixed = str(question), view.steps.mixed
+    simple = not (view.declaration.temporal or view.lasting or question.given)
+    if simple and all(reads == (name,) for name, reads in question.reads):
+        done = FrozenDict({name: f"{name}*" for name in question.do})
+        events = [Event(question.outcome, done, f"{question.outcome}*")]
+        events += [Event(name, FrozenDict(), name) for name, _ in question.reads]
+        if isinstance(counterfactual(mixed, outcome=events), Determined):
+            reason = "The graph alone carries it (ctf-ID)."
+            return Verdict("identified", asked, reason=reason)
+    about_rows = replace(question, evidence=logged(view.declaration), given=())
+    verdict = rows(view, about_rows)
+    return Verdict(
+        verdict.status,
+        asked,
+        assumptions=verdict.assumptions,
+        reason=verdict.reason or "A shift looks at the value that it replaces.",
+    )
+
+
+def _latent(view: View, question: Question) -> Verdict:
+    known = _known_latents(view, [question.outcome])
+    if known is None:
+        reason = f"Nobody logs {question.outcome}, and too little that is logged tells of it."
+        return Verdict("not identified", str(question), reason=reason)
+    return Verdict(
+        "identified under",
+        str(question),
+        assumptions=known,
+        reason="A latent is known up to its scale.",
+    )
+
+
+def _known_latents(view: View, names: list[str]) -> Granted | None:
+    found: list[Assumption] = []
+    for name in names:
+        if name not in view.blocks:
+            return None
+        granted = District(view, view.blocks[name]).latent(name)
+        if granted is None:
+            return None
+        found += granted
+    return together(found)
+
+
+def _stuck(view: View, hedge: Hedge, question: Question) -> str:
+    """Why: who shares which latent with whom."""
+    inside = view.steps.variables(hedge.within)
+    latents = sorted(
+        {name for each in inside if each in view.blocks for name in view.blocks[each].latents}
+    )
+    told = f"the latent {', '.join(latents)}" if latents else "a lasting noise"
+    return (
+        f"{', '.join(sorted(inside))} share {told}, and nothing in the graph tells its part from "
+        f"that of {', '.join(question.do) or 'their causes'}."
+    )
