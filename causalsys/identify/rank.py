@@ -62,10 +62,8 @@ def determined(moments: Map, quantities: Map, *, points: Array) -> NDArray[np.bo
 
 def slopes(function: Map, points: Array) -> Array:
     """The Jacobians `[point, value, parameter]` of a function at points."""
-    count, width = points.shape
-    stepped = points[:, None] + 1j * _STEP * np.eye(width)
-    values = function(stepped.reshape(count * width, width))
-    return values.imag.reshape(count, width, values.shape[-1]).swapaxes(1, 2) / _STEP
+    steps = 1j * _STEP * np.eye(points.shape[1])
+    return np.stack([function(point + steps).imag.T for point in points]) / _STEP
 
 
 def _still(seen: Array) -> tuple[Array, Array]:
