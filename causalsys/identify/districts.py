@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from causalsys.identify import linear, words
+from causalsys.identify import classes, linear, words
+from causalsys.identify.classes import TableBlock
 from causalsys.identify.linear import LinearBlock
 from causalsys.identify.shapes import matches
 from causalsys.identify.verdict import Assumption
 from causalsys.identify.view import View
+from causalsys.identify.witnesses import views
 from causalsys.scm.blocks import Block
 from causalsys.scm.specs import StandardNormal
 from causalsys.scm.supports import Categorical, Positive, Real
 
 Granted = tuple[Assumption, ...]
 """The assumptions under which something is identified."""
-try:
-    from causalsys.identify import classes
-    from causalsys.identify.classes import TableBlock
-    from causalsys.identify.witnesses import views
-except ImportError:
-    classes = views = TableBlock = None
 
 
 @dataclass(frozen=True)

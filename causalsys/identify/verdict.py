@@ -94,8 +94,8 @@ def together(assumptions: Iterable[Assumption]) -> tuple[Assumption, ...]:
     """The assumptions, those that say the same of several variables as one.
 
     Example:
-        >>> both = together([Assumption("linear", "so", ("x",)), Assumption("linear", "so", ("y",))])
-        >>> [item.variables for item in both]
+        >>> each = [Assumption("linear", "so it is", (name,)) for name in "xy"]
+        >>> [item.variables for item in together(each)]
         [('x', 'y')]
     """
     found: dict[tuple[str, str], Assumption] = {}

@@ -78,7 +78,11 @@ class Terms:
             unit = answer.judged.asked[0].question.unit
             from causalsys.query.rivals import rivals
 
-            models = rivals(self.fitted, do=dos, outcome=self.outcome, unit=unit, seed=seed)
+            models = [
+                model
+                for do in dos
+                for model in rivals(self.fitted, do=do, outcome=self.outcome, unit=unit, seed=seed)
+            ]
             return replace(answer, rivals=tuple(ask(model) for model in models))
         done = {name for asked in answer.judged.asked for name in asked.question.do}
         reached = [n for n in answer.values if n not in done and nodes[n].kind != "latent"]
