@@ -12,8 +12,9 @@ from itertools import combinations, islice
 
 from causalsys.identify.conditional import check_given, conditional_effect
 from causalsys.identify.cut import separator
-from causalsys.identify.effect import Hedge, Identified, check, effect
+from causalsys.identify.effect import WAYS, Hedge, Identified, Way, check, effect
 from causalsys.identify.formula import P, product, total
+from causalsys.identify.known import follows, inlined, never_apart
 from causalsys.identify.mixed import Mixed, Names
 from causalsys.scm.frozen import FrozenDict
 
@@ -41,24 +42,52 @@ def identify_effect(
         ('frontdoor', ('m',), "Σ_m P(m | x) Σ_x' P(x') P(y | m, x')")
     """
     check_given(graph, outcome=outcome, do=do, given=given)
+    seen = frozenset(given) - follows(graph, {*do, *given})
+    full = list(_ways(graph, outcome, do, seen))
+    short = inlined(graph, keep={*outcome, *do, *given})
+    plain = list(_ways(short, outcome, do, seen)) if short.nodes != graph.nodes else []
+    found = sorted((one for one in (*full, *plain) if isinstance(one, Identified)), key=_rank)
+    for one in found:
+        if not never_apart(graph, one.formula):
+            return one
+    if full and isinstance(full[0], Hedge):
+        return full[0]
+    if plain and isinstance(plain[0], Hedge):
+        return replace(plain[0], fixed=never_apart(graph, found[0].formula))
+    fixed = never_apart(graph, found[0].formula)
+    return Hedge(found[0].kernels[-1], fixed, fixed)
+
+
+def _rank(found: Identified) -> int:
+    return WAYS.index(found.way)
+
+
+def _ways(
+    graph: Mixed, outcome: Collection[str], do: Collection[str], given: Collection[str]
+) -> Iterator[Identified | Hedge]:
+    """All that identifies the effect, simplest first; or else what stands in the way."""
     if given:
         found = conditional_effect(graph, outcome=outcome, do=do, given=given)
-        return found if isinstance(found, Hedge) else _conditional(graph, found, outcome, do, given)
+        if isinstance(found, Identified):
+            yield from _conditional(graph, found, outcome, do, given)
+        yield found
+        return
     found = effect(graph, outcome=outcome, do=do)
-    if isinstance(found, Hedge):
-        return found
     acting = sorted(_acting(graph, outcome, do))
-    if not acting:
-        return replace(found, formula=P(outcome), way="no effect")
-    if (sets := backdoor(graph, outcome=outcome, do=acting)) is not None:
-        formula = total(sets, product([P(sets), P(outcome, {*acting, *sets})]))
-        way = "backdoor" if sets else "no confounding"
-        return replace(found, formula=formula, way=way, adjustment=sets)
-    if (sets := frontdoor(graph, outcome=outcome, do=acting)) is not None:
-        inner = total(acting, product([P(acting), P(outcome, {*acting, *sets})]))
-        formula = total(sets, product([P(sets, acting), inner]))
-        return replace(found, formula=formula, way="frontdoor", mediators=sets)
-    return found
+    if isinstance(found, Hedge):
+        yield found
+    elif not acting:
+        yield replace(found, formula=P(outcome), way="no effect")
+    else:
+        if (sets := backdoor(graph, outcome=outcome, do=acting)) is not None:
+            formula = total(sets, product([P(sets), P(outcome, {*acting, *sets})]))
+            way: Way = "backdoor" if sets else "no confounding"
+            yield replace(found, formula=formula, way=way, adjustment=sets)
+        if (sets := frontdoor(graph, outcome=outcome, do=acting)) is not None:
+            inner = total(acting, product([P(acting), P(outcome, {*acting, *sets})]))
+            formula = total(sets, product([P(sets, acting), inner]))
+            yield replace(found, formula=formula, way="frontdoor", mediators=sets)
+        yield found
 
 
 def backdoor(
@@ -140,16 +169,15 @@ def _conditional(
     outcome: Collection[str],
     do: Collection[str],
     given: Collection[str],
-) -> Identified:
+) -> Iterator[Identified]:
     """The same by the classical back-door criterion, where that holds with what is given."""
     after = graph.descendants(do)
     if after.intersection(given):
-        return found
+        return
     allowed = frozenset(graph.nodes).difference(after, outcome, given)
     back = graph.without_out_of(do)
     sets = separator(back, do, outcome, allowed=allowed, given=given)
-    if sets is None:
-        return found
-    formula = total(sets, product([P(sets, given), P(outcome, {*do, *sets, *given})]))
-    way = "backdoor" if sets else "no confounding"
-    return replace(found, formula=formula, way=way, adjustment=sets)
+    if sets is not None:
+        formula = total(sets, product([P(sets, given), P(outcome, {*do, *sets, *given})]))
+        way: Way = "backdoor" if sets else "no confounding"
+        yield replace(found, formula=formula, way=way, adjustment=sets)

@@ -43,7 +43,7 @@ def moved(
 ) -> tuple[frozenset[str], frozenset[str]]:
     """What may be held, of what is held or given, and what only be given: do-calculus, rule 2.
 
-    There is one largest such set (Shpitser and Pearl, 2006, theorem 6), so the order is of no matter.
+    There is one largest such set (Shpitser and Pearl, 2006, theorem 6), so the order is free.
     """
     held, seen = frozenset(do), frozenset(given)
     for name in graph.nodes:

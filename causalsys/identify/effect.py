@@ -10,13 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias, get_args
 
 from causalsys.errors import QueryError, UnknownNameError
 from causalsys.identify.formula import Formula, P, product, quotient, total
 from causalsys.identify.mixed import Mixed, Names
 
-Way = Literal["no effect", "no confounding", "backdoor", "frontdoor", "general ID", "conditional ID"]
+Way: TypeAlias = Literal[
+    "no effect", "no confounding", "backdoor", "frontdoor", "general ID", "conditional ID"
+]
+WAYS: tuple[Way, ...] = get_args(Way)
+"""The simplest first."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,13 @@ class Hedge:
     Attributes:
         district: The variables whose joint mechanism would be needed.
         within: The variables that latents tie to them, and that would have to be told apart.
+        fixed: Instead of latents, known equations may be in the way: what would have to vary
+            independently, and never does; empty where latents are in the way.
     """
 
     district: Names
     within: Names
+    fixed: Names = frozenset()
 
 
 Factors = list[tuple[str, Formula]]

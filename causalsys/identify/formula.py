@@ -14,9 +14,10 @@ from operator import mul
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
-    Table: TypeAlias = "NDArray"
+    Table: TypeAlias = NDArray[np.float64]
 
 Names = frozenset[str]
 
@@ -196,10 +197,11 @@ def _factors(formula: Formula) -> tuple[Formula, ...]:
 
 def _conditional(above: Formula, below: Formula) -> Formula | None:
     """P(a, b | c) / P(b | c), where the two are of that form."""
-    if isinstance(above, Probability) and isinstance(below, Probability):
-        if above.given == below.given and set(below.of) <= set(above.of):
-            return P(set(above.of).difference(below.of), (*below.of, *below.given))
-    return None
+    if not (isinstance(above, Probability) and isinstance(below, Probability)):
+        return None
+    if above.given != below.given or not set(below.of) <= set(above.of):
+        return None
+    return P(set(above.of).difference(below.of), (*below.of, *below.given))
 
 
 def _chained(known: list[Probability]) -> list[Probability]:
@@ -213,11 +215,10 @@ def _chained(known: list[Probability]) -> list[Probability]:
     return known
 
 
-def _opened(
-    over: set[str], factors: Sequence[Formula]
-) -> tuple[set[str], list[Formula]]:
+def _opened(over: set[str], factors: Sequence[Formula]) -> tuple[set[str], list[Formula]]:
     """One sum instead of sums in a sum, unless that captured a name."""
-    left, flat = set(over), []
+    left = set(over)
+    flat: list[Formula] = []
     for at, factor in enumerate(factors):
         others = left.union(*(f.free for i, f in enumerate(factors) if i != at))
         if isinstance(factor, Sum) and not others.intersection(factor.over):

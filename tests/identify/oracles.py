@@ -179,8 +179,12 @@ def by_y0(
     do: Collection[str],
     given: Collection[str] = (),
 ) -> bool:
-    """Whether y0's ID, or IDC, identifies it."""
-    from y0.algorithm.identify import identify_outcomes
+    """Whether y0's ID, or IDC, identifies it.
+
+    Two faults of y0 0.2.11 are mended here: cutting arrows loses nodes, and its m-separation takes
+    no notice of colliders at two-headed edges. networkx decides the latter.
+    """
+    from y0.algorithm.identify import id_c, identify_outcomes
     from y0.dsl import Variable
     from y0.graph import NxMixedGraph
 
@@ -188,7 +192,10 @@ def by_y0(
     drawn = NxMixedGraph.from_str_edges(
         nodes=graph.nodes, directed=directed, undirected=latent_pairs(graph)
     )
-    with patch.object(NxMixedGraph, "remove_in_edges", _cut_and_kept):
+    with (
+        patch.object(NxMixedGraph, "remove_in_edges", _cut_and_kept),
+        patch.object(id_c, "are_d_separated", _separated),
+    ):
         found = identify_outcomes(
             drawn,
             outcomes={Variable(name) for name in outcome},
@@ -199,10 +206,21 @@ def by_y0(
 
 
 def _cut_and_kept(graph: Any, vertices: Any) -> Any:
-    """y0's own, which in 0.2.11 loses the nodes that are left without edges."""
+    """y0's own, but with the nodes that are left without edges."""
     names = {vertices} if not isinstance(vertices, Collection) else set(vertices)
     return graph.from_edges(
         nodes=graph.nodes(),
         directed=[(u, v) for u, v in graph.directed.edges() if v not in names],
         undirected=[e for e in graph.undirected.edges() if not names.intersection(e)],
     )
+
+
+def _separated(graph: Any, one: Any, other: Any, *, conditions: Any) -> bool:
+    """m-separation in a graph of y0's, with its two-headed edges as latents."""
+    import networkx as nx
+
+    whole = nx.DiGraph(graph.directed.edges())
+    whole.add_nodes_from(graph.nodes())
+    for latent, pair in enumerate(graph.undirected.edges()):
+        whole.add_edges_from((latent, name) for name in pair)
+    return bool(nx.is_d_separator(whole, {one}, {other}, set(conditions)))
