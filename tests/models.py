@@ -50,7 +50,7 @@ class Confounded(cs.SCM):
 
 
 class Bent(cs.SCM):
-    """A latent with nonlinear effects, fitted by variational inference."""
+    """A latent with nonlinear effects and three views, fitted by variational inference."""
 
     u = cs.Latent(cs.Real())
     x = cs.Observed(cs.Real(), parents=[u], mechanism=cs.Linear())
@@ -60,6 +60,7 @@ class Bent(cs.SCM):
         mechanism=cs.NeuralAdditive(hidden=SMALL, link="log", noise="normal"),
     )
     k = cs.Observed(cs.Boolean(), parents=[u])
+    w = cs.Observed(cs.Real(), parents=[u], mechanism=cs.Linear())
 
 
 class Classes(cs.SCM):
@@ -129,7 +130,8 @@ def bent(rows: int = 200) -> pd.DataFrame:
     u = rng.normal(size=rows)
     x = u + 0.5 * rng.normal(size=rows)
     y = np.exp(np.tanh(u) + 0.5 * x + 0.1 * rng.normal(size=rows))
-    return pd.DataFrame({"x": x, "y": y, "k": rng.random(rows) < 1 / (1 + np.exp(-2 * u))})
+    k = rng.random(rows) < 1 / (1 + np.exp(-2 * u))
+    return pd.DataFrame({"x": x, "y": y, "k": k, "w": u + 0.5 * rng.normal(size=rows)})
 
 
 def classes(rows: int = 2000, seed: int = 3) -> pd.DataFrame:

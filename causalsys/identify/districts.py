@@ -79,13 +79,19 @@ class District:
             (parent.key, name)
             for name in sorted(needed)
             for parent in self.view.declaration.nodes[name].parents
-            if parent.name in changed
+            if parent.name in changed and parent.name not in self.block.latents
         ]
         if not all(pair in sure for pair in wanted):
             return None
+        known: list[Assumption] = []
+        for latent in sorted(changed & set(self.block.latents)):
+            found = self._views(latent)
+            if found is None:
+                return None
+            known += found
         if len(self.block.variables) == 1:
             return (words.rank_one(needed, self.block.latents, self.view.shapes),)
-        return (self._linear(),)
+        return (self._linear(), *known)
 
     def _line(self) -> LinearBlock | None:
         """The block as linear equations; None where it is not linear."""

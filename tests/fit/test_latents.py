@@ -187,4 +187,4 @@ def test_districts_are_told() -> None:
     assert set(report.variables) == {"x", "y", "k"}
     assert report.method == "variational"
     assert models.fitted_confounded().diagnostics.districts[0].method == "exact"
-    assert Bent.graph.districts() == (frozenset({"k", "x", "y"}),)
+    assert Bent.graph.districts() == (frozenset({"k", "w", "x", "y"}),)

@@ -60,9 +60,9 @@ def test_a_model_of_a_graph_needs_no_class(tmp_path: Path) -> None:
     path = tmp_path / "model.cs"
     variables = {"u": cs.Latent(cs.Real())}
     default = cs.Observed(cs.Real(), mechanism=cs.Linear())
-    edges = [("u", "x"), ("u", "y"), ("u", "w"), ("x", "y")]
+    edges = [("u", "x"), ("u", "y"), ("u", "w1"), ("u", "w2"), ("x", "y")]
     model = cs.SCM.from_graph(edges, name="Graph", variables=variables, default=default)
-    data = models.confounded(60).rename(columns={"w1": "w"})
+    data = models.confounded(60)
     fitted = model.fit(data, ensemble=2)
     fitted.save(path)
     loaded = cs.load(path)

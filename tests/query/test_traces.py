@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import causalsys as cs
+from causalsys import errors
 from tests import models
 from tests.truth import line_of
 
@@ -104,10 +105,9 @@ def test_the_first_steps_have_the_initial_values(fitted: cs.FittedSCM) -> None:
     np.testing.assert_allclose(queue[:, later], drained, atol=1e-12)
 
 
-def test_a_state_may_be_set_itself(fitted: cs.FittedSCM) -> None:
-    answer = fitted.counterfactual(cs.Traces(traces()), do={"queue": 5.0})
-    assert (answer.draws("queue").values == 5.0).all()
-    assert (answer.draws("delay").values == 16.0).all()
+def test_a_state_cannot_be_set_itself(fitted: cs.FittedSCM) -> None:
+    with pytest.raises(errors.InterventionError, match="first value is given with its trace"):
+        fitted.counterfactual(cs.Traces(traces()), do={"queue": 5.0})
 
 
 class Paths(cs.SCM):
