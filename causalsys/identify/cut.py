@@ -10,6 +10,7 @@ from causalsys.identify.mixed import Mixed, Names
 
 Side: TypeAlias = tuple[str, bool]
 """Where a path stands: before a variable, or, if true, after it."""
+Step: TypeAlias = tuple[Side, Side]
 
 
 def separator(
@@ -41,7 +42,7 @@ def separator(
     adjacent = {name: ties - set(given) for name, ties in moral.items() if name not in given}
     sources, sinks = frozenset(one).difference(given), frozenset(other).difference(given)
     free = sorted((adjacent.keys() & frozenset(allowed)) - sources - sinks)
-    size = _paths(adjacent, sources, sinks, free)
+    size = disjoint_paths(adjacent, sources, sinks, single=frozenset(free))
     if size is None:
         return None
     chosen: list[str] = []
@@ -50,22 +51,38 @@ def separator(
             break
         # A variable is in a smallest cut if the rest needs one variable less without it.
         without = {n: ties - {name} for n, ties in adjacent.items() if n != name}
-        if _paths(without, sources, sinks, free) == size - len(chosen) - 1:
+        rest = disjoint_paths(without, sources, sinks, single=frozenset(free))
+        if rest == size - len(chosen) - 1:
             chosen.append(name)
             adjacent = without
     return tuple(chosen)
 
 
-def _paths(
-    adjacent: Mapping[str, Names], sources: Names, sinks: Names, allowed: Collection[str]
+def disjoint_paths(
+    effects: Mapping[str, Names], sources: Names, sinks: Names, *, single: Names
 ) -> int | None:
-    """How many paths share no allowed variable; None where one meets no allowed variable.
+    """How many paths share no variable of `single`; None where one meets none of these at all.
 
     By augmenting paths (Ford and Fulkerson, 1956). A variable has two sides, and the way from the
-    first to the second is used once where the variable is allowed in a cut.
+    first to the second is used once where the variable is in `single`.
+
+    Args:
+        effects: Where the paths lead on from each variable.
+        sources: Where they begin.
+        sinks: Where they end.
+        single: What only one of them may pass.
+
+    Example:
+        >>> way = {"a": frozenset("c"), "b": frozenset("c"), "c": frozenset("d")}
+        >>> disjoint_paths(way, frozenset("ab"), frozenset("d"), single=frozenset("abc"))
+        1
     """
-    single, used, count = frozenset(allowed), Counter[tuple[Side, Side]](), 0
-    while path := _augmenting(adjacent, sources, sinks, single, used):
+    used, count = Counter[Step](), 0
+    causes: dict[str, set[str]] = {}
+    for name, others in effects.items():
+        for other in others:
+            causes.setdefault(other, set()).add(name)
+    while path := _augmenting(effects, causes, sources, sinks, single, used):
         count += 1
         if count > len(single):
             return None
@@ -79,25 +96,26 @@ def _paths(
 
 
 def _augmenting(
-    adjacent: Mapping[str, Names],
+    effects: Mapping[str, Names],
+    causes: Mapping[str, set[str]],
     sources: Names,
     sinks: Names,
     single: Names,
-    used: Counter[tuple[Side, Side]],
-) -> list[tuple[Side, Side]]:
+    used: Counter[Step],
+) -> list[Step]:
     """The steps of one more path; none if there is none."""
-    came: dict[Side, Side | None] = {(name, True): None for name in sorted(sources)}
+    came: dict[Side, Side | None] = {(name, False): None for name in sorted(sources)}
     waiting = list(came)
     for side in waiting:
         name, out = side
         if name in sinks:
             return _steps(side, came)
         if out:
-            onward = [(other, False) for other in sorted(adjacent[name])]
+            onward = [(other, False) for other in sorted(effects.get(name, ()))]
             if used[(name, False), side]:
                 onward.append((name, False))
         else:
-            onward = [(o, True) for o in sorted(adjacent[name]) if used[(o, True), side]]
+            onward = [(o, True) for o in sorted(causes.get(name, ())) if used[(o, True), side]]
             if name not in single or not used[side, (name, True)]:
                 onward.append((name, True))
         for after in onward:
@@ -107,7 +125,7 @@ def _augmenting(
     return []
 
 
-def _steps(side: Side, came: Mapping[Side, Side | None]) -> list[tuple[Side, Side]]:
+def _steps(side: Side, came: Mapping[Side, Side | None]) -> list[Step]:
     found = []
     while (before := came[side]) is not None:
         found.append((before, side))

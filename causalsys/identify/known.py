@@ -6,8 +6,9 @@ others, most do not: no table has a row with `m = f(x)` and another `x`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
+from causalsys.identify.cut import disjoint_paths
 from causalsys.identify.formula import Formula, Probability, Product, Quotient, Sum
 from causalsys.identify.mixed import Mixed, Names
 from causalsys.scm.frozen import FrozenDict
@@ -48,8 +49,7 @@ def follows(graph: Mixed, names: Collection[str]) -> Names:
 def never_apart(graph: Mixed, formula: Formula) -> Names:
     """What a formula conditions on at values that known equations do not let occur together.
 
-    Each equation that is conditioned on needs a source of its own that is not conditioned on as
-    well; then all values may occur together, as far as the graph tells.
+    What is weighed by the probability of values that never occur is of no account.
 
     Example:
         >>> from causalsys.identify.formula import P
@@ -57,45 +57,61 @@ def never_apart(graph: Mixed, formula: Formula) -> Names:
         >>> sorted(never_apart(chain, P("y", "mx"))), sorted(never_apart(chain, P("y", "m")))
         (['m', 'x'], [])
     """
-    if graph.known:
-        for names in _conditions(formula):
-            if not _vary(graph, names):
-                return names
-    return frozenset()
+    none: Names = frozenset()
+    return _gap(graph, formula, none) if graph.known else none
 
 
-def _conditions(formula: Formula) -> Iterator[Names]:
-    """The sets of variables on whose values a formula conditions."""
+def _gap(graph: Mixed, formula: Formula, sure: Names) -> Names:
+    """The same, where equations of which the values agree, or weigh nothing, are `sure`."""
+    none: Names = frozenset()
+    conditions: Names = none
+    parts: tuple[Formula, ...] = ()
     match formula:
-        case Probability(_, given):
-            yield frozenset(given)
-        case Product(factors):
-            for factor in factors:
-                yield from _conditions(factor)
-        case Sum(_, body):
-            yield from _conditions(body)
+        case Probability(of, given):
+            by_equation = len(of) == 1 and of[0] in graph.known
+            if not (by_equation and graph.parents[of[0]] == frozenset(given)):
+                conditions = frozenset(given)
+        case Product(parts):
+            sure |= _weighed(graph, parts)
+        case Sum(over, body):
+            parts = (body,)
+            sure = frozenset(k for k in sure if not graph.parents[k].union([k]) & set(over))
         case Quotient(above, below):
-            yield below.free
-            yield from _conditions(above)
-            yield from _conditions(below)
+            conditions, parts = below.free, (above, below)
+    if not _vary(graph, conditions, sure):
+        return conditions
+    return next((gap for part in parts if (gap := _gap(graph, part, sure))), none)
 
 
-def _vary(graph: Mixed, names: Names) -> bool:
-    """Whether every equation among `names` has a source of its own (a matching, after Kuhn)."""
-    through = {name: graph.parents[name] for name in graph.known}
-    sources = {
-        name: sorted(reached([name], through) - graph.known - names)
-        for name in sorted(names & graph.known)
-    }
-    taken: dict[str, str] = {}
+def _weighed(graph: Mixed, factors: Collection[Formula]) -> Names:
+    """The equations whose violation a factor, as the data show it, gives the probability zero."""
+    return frozenset(
+        name
+        for name in graph.known
+        for factor in factors
+        if isinstance(factor, Probability)
+        and graph.parents[name].union([name]) <= factor.free
+        and graph.parents[name].union([name]).intersection(factor.of)
+        and _vary(graph, frozenset(factor.given), frozenset())
+    )
 
-    def assign(name: str, tried: set[str]) -> bool:
-        for source in sources[name]:
-            if source not in tried:
-                tried.add(source)
-                if source not in taken or assign(taken[source], tried):
-                    taken[source] = name
-                    return True
-        return False
 
-    return all(assign(name, set()) for name in sources)
+def _vary(graph: Mixed, names: Names, sure: Names) -> bool:
+    """Whether all values of `names` occur together, as far as the graph tells.
+
+    They do if paths from what is not held lead to every equation among them, and share nothing:
+    the structural rank of what the equations say (Murota, 2000, section 2).
+    """
+    told = {name for name in names & sure if graph.parents[name] <= names}
+    ends = names.intersection(graph.known) - told
+    held = names - graph.known
+    effects = {name: graph.children[name] & graph.known for name in graph.nodes if name not in held}
+    for name in ends:
+        effects[name] |= {END}
+    sources = frozenset(effects) - graph.known
+    paths = disjoint_paths(effects, sources, frozenset([END]), single=frozenset(effects))
+    return paths == len(ends)
+
+
+END = ""
+"""Where all paths end; no variable has this name."""

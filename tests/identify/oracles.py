@@ -49,6 +49,7 @@ class Discrete:
     """A model with binary variables and one latent with `levels` to each two-headed edge.
 
     Its parameters are logits; every distribution is an array with one axis of two to a variable.
+    A known equation is the parity of its parents.
     """
 
     graph: Mixed
@@ -86,7 +87,9 @@ class Discrete:
             at += count
             if name in do:
                 continue
-            joint = joint * torch.cat([1 - one, one], dim=i) if shape[i] == 1 else joint
+            if name in self.graph.known:
+                one = self._parity(name)
+            joint = joint * torch.cat([1 - one, one], dim=i)
         for k, _ in enumerate(pairs):
             free = torch.cat([logits[at : at + self.levels - 1], torch.zeros(1).double()])
             at += self.levels - 1
@@ -107,7 +110,17 @@ class Discrete:
     ) -> torch.Tensor:
         """P(outcome | do, given), with axes of length one where nothing is free."""
         part = self._marginal(self.distribution(logits, do), {*outcome, *do, *given})
-        return part / self._marginal(part, {*do, *given}) if given else part
+        below = self._marginal(part, {*do, *given}) if given else torch.ones(1)
+        # What never happens has no distribution: zero, as in formulas.
+        return torch.where(below > 0, part / torch.where(below > 0, below, 1), 0)
+
+    def _parity(self, name: str) -> torch.Tensor:
+        total = torch.zeros([1] * len(self.axes), dtype=torch.float64)
+        for i, other in enumerate(self.graph.nodes):
+            if other in self.graph.parents[name]:
+                shape = [2 if i == k else 1 for k in range(len(self.axes))]
+                total = total + torch.arange(2).reshape(shape)
+        return total % 2
 
     def _marginal(self, table: torch.Tensor, kept: set[str]) -> torch.Tensor:
         gone = tuple(i for i, name in enumerate(self.graph.nodes) if name not in kept)
