@@ -1,4 +1,4 @@
-"""Brute force: is a question settled by the observed distribution, in binary models of a graph?
+"""Brute force: is a question settled by the observed distribution, in discrete models of a graph?
 
 A variable's mechanism is a random choice among all functions of its parents (its response type:
 Balke and Pearl, 1994), and latents tie the choices of siblings. If the question can move while the
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import product
+from math import prod
 
 import networkx as nx
 import numpy as np
@@ -19,22 +20,32 @@ from torch import Tensor
 
 from causalsys.identify.ancestral import Event
 from causalsys.identify.mixed import Mixed
+from causalsys.scm.frozen import FrozenDict
 
 Question = tuple[Collection[Event], Collection[Event]]
-"""Outcome and evidence; values and settings are the labels "0" and "1"."""
+"""Outcome and evidence; values and settings are labels, "0" and "1" and so on."""
 
 
 class ResponseTypes:
-    """All worlds of a graph's binary models, for every combination of response types.
+    """All worlds of a graph's discrete models, for every combination of response types.
 
     Args:
-        graph: At most five variables or so: the combinations are counted out.
+        graph: Four variables or so: the combinations are counted out.
         seed: Of the points, and of the functions of known variables.
         classes: How many values each latent has.
+        values: How many values a variable has, where not two.
     """
 
-    def __init__(self, graph: Mixed, *, seed: int = 0, classes: int = 4) -> None:
+    def __init__(
+        self,
+        graph: Mixed,
+        *,
+        seed: int = 0,
+        classes: int = 4,
+        values: Mapping[str, int] = FrozenDict(),
+    ) -> None:
         self.graph = graph
+        self._values = {name: values.get(name, 2) for name in graph.nodes}
         self._classes = classes
         self._rng = np.random.default_rng(seed)
         ties = nx.Graph([(a, b) for a, others in graph.siblings.items() for b in others])
@@ -44,10 +55,10 @@ class ResponseTypes:
 
     def _functions(self, name: str) -> np.ndarray:
         """The functions open to a variable, [type, setting of its parents]."""
-        settings = 2 ** len(self.graph.parents[name])
+        settings = prod(self._values[parent] for parent in self.graph.parents[name])
         if name in self.graph.known:
-            return self._rng.integers(2, size=(1, settings))
-        return np.array(list(product((0, 1), repeat=settings)))
+            return self._rng.integers(self._values[name], size=(1, settings))
+        return np.array(list(product(range(self._values[name]), repeat=settings)))
 
     def world(self, do: Mapping[str, str]) -> dict[str, np.ndarray]:
         """Every variable's value in one world, for all combinations of types."""
@@ -59,7 +70,7 @@ class ResponseTypes:
                 continue
             setting = np.zeros((1,) * rank, dtype=int)
             for parent in sorted(self.graph.parents[name]):
-                setting = 2 * setting + values[parent]
+                setting = self._values[parent] * setting + values[parent]
             shape = [1] * rank
             shape[axis] = -1
             types = np.arange(len(self._types[name])).reshape(shape)
@@ -69,7 +80,7 @@ class ResponseTypes:
     def _index(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         index = np.zeros(self._shape, dtype=int)
         for name in self.graph.nodes:
-            index = 2 * index + values[name]
+            index = self._values[name] * index + values[name]
         return index.ravel()
 
     @property
@@ -118,11 +129,11 @@ class ResponseTypes:
         worst = np.zeros(len(questions))
         for _ in range(points):
             parameters, joint = self._point()
-            observed = torch.zeros(2 ** len(self.graph.nodes), dtype=torch.float64)
+            observed = torch.zeros(prod(self._values.values()), dtype=torch.float64)
             observed = observed.index_add(0, torch.from_numpy(self._factual), joint)
             span = np.stack([_gradient(cell, parameters) for cell in observed])
             basis = np.linalg.svd(span, full_matrices=False)
-            rows = basis.Vh[basis.S > 1e-9 * basis.S[0]]
+            rows = basis.Vh[1e-9 * basis.S[0] < basis.S]
             for number, (both, given) in enumerate(masks):
                 if not given.any():
                     worst[number] = np.nan

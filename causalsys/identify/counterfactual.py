@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from causalsys.errors import EvidenceError, QueryError, UnknownNameError
 from causalsys.identify.ancestral import Clash, Event, Factor, ancestral
+from causalsys.identify.effect import Hedge, kernel
+from causalsys.identify.known import inlined, never_apart
 from causalsys.identify.mixed import Mixed, Names
 
 __all__ = ["Determined", "Event", "Undetermined", "counterfactual"]
@@ -34,14 +36,14 @@ class Undetermined:
     Attributes:
         kind: "two worlds" where mechanisms that share their noise are needed under two values of
             one variable at once; "hedge" where already the effect inside a district is not
-            identified.
+            identified; "never apart" where known equations keep the data from showing it.
         variable: The mechanism that is needed twice, or the variable that has two values; of a
-            hedge, the last variable of the district.
+            hedge or a known equation, the last variable of the district.
         district: The variables that share latents with each other.
         reason: The same in words.
     """
 
-    kind: Literal["two worlds", "hedge"]
+    kind: Literal["two worlds", "hedge", "never apart"]
     variable: str
     district: Names
     reason: str
@@ -70,21 +72,22 @@ def counterfactual(
         >>> bow = Mixed.of("xy", directed=[("x", "y")], bidirected=[("x", "y")])
         >>> treated = Event("x", {}, "x")
         >>> counterfactual(bow, outcome=[Event("y", {"x": "x'"})], given=[treated]).reason
-        "x and y share a latent, and are needed with x = x and with x = x' at once"
+        "x and y share latents, and are needed with x = x and with x = x' at once"
     """
     _check(graph, [*outcome, *given], given)
-    evidence = ancestral(graph, given)
-    if isinstance(evidence, Clash):
+    if isinstance(clash := ancestral(graph, given), Clash):
         mend = "Leave out what cannot be, or name its values alike."
-        raise EvidenceError(evidence.variable, found="two values in one world", mend=mend)
-    both = ancestral(graph, [*given, *outcome])
-    if isinstance(both, Clash):
+        raise EvidenceError(clash.variable, found="two values in one world", mend=mend)
+    if isinstance(ancestral(graph, [*given, *outcome]), Clash):
         return Determined(impossible=True)
+    # A known equation may be asked in as many worlds as one likes: only its inputs matter.
+    outcome = [each for event in outcome for each in _inputs(graph, event)]
+    given = [each for event in given for each in _inputs(graph, event)]
+    graph = inlined(graph, keep={name for event in (*outcome, *given) for name in event.do})
     relevant = _relevant(graph, outcome, given)
-    asked = tuple(factor for factor in both.factors if factor.district <= relevant)
-    known = tuple(factor for factor in evidence.factors if factor.district <= relevant)
-    for factor in (*asked, *known):
-        trouble = _two_worlds(graph, factor) or _hedge(graph, factor.district)
+    asked = _factors(graph, [*given, *outcome], relevant)
+    for factor in (*asked, *_factors(graph, given, relevant)):
+        trouble = _two_worlds(graph, factor) or _kernel(graph, factor.district)
         if trouble:
             return trouble
     return Determined(asked)
@@ -107,8 +110,7 @@ def _relevant(graph: Mixed, outcome: Collection[Event], given: Collection[Event]
     (ancestral components: Correa, Lee and Bareinboim, ICML 2022, section 5).
     """
     whole = ancestral(graph, [*given, *(replace(event, value=None) for event in outcome)])
-    if isinstance(whole, Clash):
-        return frozenset()
+    assert not isinstance(whole, Clash)
     reach = {whole.values[event.variable, event.world] for event in outcome}
     found: set[str] = set()
     left = list(whole.factors)
@@ -118,6 +120,12 @@ def _relevant(graph: Mixed, outcome: Collection[Event], given: Collection[Event]
             found |= factor.district
             reach |= _summed(factor)
     return frozenset(found)
+
+
+def _factors(graph: Mixed, events: Iterable[Event], relevant: Names) -> tuple[Factor, ...]:
+    whole = ancestral(graph, events)
+    assert not isinstance(whole, Clash)
+    return tuple(factor for factor in whole.factors if factor.district <= relevant)
 
 
 def _summed(factor: Factor) -> set[str | int]:
@@ -137,8 +145,8 @@ def _two_worlds(graph: Mixed, factor: Factor) -> Undetermined | None:
     if again:
         words = f"the mechanism of {again[0]} is needed {settings} at once"
     else:
-        ties = " and ".join(name for name in graph.nodes if name in factor.district)
-        words = f"{ties} share a latent, and are needed {settings} at once"
+        tied = _listed(graph, factor.district)
+        words = f"{tied} share latents, and are needed {settings} at once"
     return Undetermined("two worlds", (again or twice)[0], factor.district, words)
 
 
@@ -146,21 +154,29 @@ def _shown(value: str | int) -> str:
     return value if isinstance(value, str) else "any value"
 
 
-def _hedge(graph: Mixed, district: Names) -> Undetermined | None:
-    """Why Q[district] does not follow from the observed distribution, if it does not.
-
-    Tian's recursion (Tian and Pearl, "On the Identification of Causal Effects", 2003, figure 7).
-    """
-    inside = graph.district(next(iter(district)))
-    while True:
-        part = graph.keep(inside)
-        upstream = part.ancestors(district)
-        if upstream == district:
-            return None
-        if upstream == inside:
-            break
-        inside = part.keep(upstream).district(next(iter(district)))
+def _kernel(graph: Mixed, district: Names) -> Undetermined | None:
+    """Why Q[district] does not follow from the observed distribution, if it does not."""
+    found = kernel(graph, district)
     last = [name for name in graph.nodes if name in district][-1]
-    shared = ", ".join(name for name in graph.nodes if name in inside)
-    words = f"latents tie {shared} to each other, and all of them act on {last}"
-    return Undetermined("hedge", last, inside, words)
+    if isinstance(found, Hedge):
+        words = f"latents tie {_listed(graph, found.within)} to each other, and all act on {last}"
+        return Undetermined("hedge", last, found.within, words)
+    if fixed := never_apart(graph, found.formula):
+        words = f"by known equations, no row has other combinations of {_listed(graph, fixed)}"
+        return Undetermined("never apart", last, district, words)
+    return None
+
+
+def _listed(graph: Mixed, names: Names) -> str:
+    *most, last = [name for name in graph.nodes if name in names]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _inputs(graph: Mixed, event: Event) -> Iterator[Event]:
+    """The event; of a known equation, the values that it is computed from in that world."""
+    known = event.variable in graph.known and not graph.siblings[event.variable]
+    if not known or event.variable in event.do:
+        yield event
+        return
+    for parent in sorted(graph.parents[event.variable] - event.do.keys()):
+        yield from _inputs(graph, Event(parent, event.do))
