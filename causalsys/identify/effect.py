@@ -49,7 +49,8 @@ class Hedge:
 
     Attributes:
         district: The variables whose joint mechanism would be needed.
-        within: The variables that latents tie to them, and that would have to be told apart.
+        within: These and others that latents tie to them, and that would have to be told apart;
+            no fewer are in the way.
         fixed: Instead of latents, known equations may be in the way: what would have to vary
             independently, and never does; empty where latents are in the way.
     """
@@ -116,9 +117,25 @@ def kernel(graph: Mixed, part: Names) -> Identified | Hedge:
         if above == part:
             return Identified(_joint(factors, above), (part,))
         if above == within:
-            return Hedge(part, within)
+            return Hedge(part, _fewest(inside, part))
         within = inside.keep(above).district(min(part))
         factors = [(name, f) for name, f in _without(factors, above) if name in within]
+
+
+def _fewest(graph: Mixed, part: Names) -> Names:
+    """A part of a graph that is in the way of Q[part] already, where the whole graph is."""
+    for name in graph.nodes:
+        if name not in part:
+            rest = graph.keep(set(graph.nodes) - {name})
+            while True:
+                tied = rest.keep(rest.district(min(part)))
+                above = tied.keep(tied.ancestors(part))
+                if above.nodes == rest.nodes:
+                    break
+                rest = above
+            if len(rest.nodes) > len(part):
+                return _fewest(rest, part)
+    return frozenset(graph.nodes)
 
 
 def check(graph: Mixed, *, outcome: Collection[str], do: Collection[str]) -> None:

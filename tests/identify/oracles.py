@@ -18,25 +18,51 @@ LETTERS = "abcdefgh"
 
 
 @st.composite
-def graphs(draw: st.DrawFn, *, smallest: int = 2, largest: int = 6, ties: int = 6) -> Mixed:
-    """An acyclic directed mixed graph; latents tie at most so many pairs."""
-    size = draw(st.integers(smallest, largest))
-    pairs = list(itertools.combinations(LETTERS[:size], 2))
-    directed = draw(st.lists(st.sampled_from(pairs), unique=True, max_size=2 * size))
-    bidirected = draw(st.lists(st.sampled_from(pairs), unique=True, max_size=ties))
-    return Mixed.of(LETTERS[:size], directed=directed, bidirected=bidirected)
+def graphs(draw: st.DrawFn, *, largest: int = 6, ties: int = 5, equations: int = 0) -> Mixed:
+    """An acyclic directed mixed graph; so many latents at most, and known equations."""
+    names = LETTERS[: draw(st.integers(2, largest))]
+    pairs = list(itertools.combinations(names, 2))
+    directed = [pair for pair in pairs if draw(st.booleans())]
+    children = sorted({effect for _, effect in directed})
+    some = st.lists(st.sampled_from(children or [""]), unique=True, max_size=equations)
+    known = set(draw(some)) if equations and children else set()
+    noisy = [pair for pair in pairs if not known.intersection(pair)]
+    tied = draw(st.lists(st.sampled_from(noisy or [()]), unique=True, max_size=ties))
+    return Mixed.of(names, directed=directed, bidirected=filter(None, tied), known=known)
+
+
+@dataclass(frozen=True)
+class Question:
+    """P(outcome | do(do), given)."""
+
+    outcome: tuple[str, ...]
+    do: tuple[str, ...]
+    given: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> dict[str, tuple[str, ...]]:
+        """As arguments."""
+        return {"outcome": self.outcome, "do": self.do, "given": self.given}
 
 
 @st.composite
-def questions(draw: st.DrawFn, graph: Mixed, *, given: bool = False) -> tuple[set[str], ...]:
-    """Disjoint sets: outcome, do, and given."""
-    parts = draw(st.permutations(graph.nodes))
-    sizes = [draw(st.integers(1, max(1, min(2, len(parts) - 1)))), 1]
-    outcome, rest = set(parts[: sizes[0]]), parts[sizes[0] :]
-    do = set(rest[: draw(st.integers(1, min(2, len(rest))))])
-    left = [name for name in rest if name not in do]
-    condition = set(left[: draw(st.integers(0, min(2, len(left))))]) if given else set()
-    return outcome, do, condition
+def cases(
+    draw: st.DrawFn,
+    *,
+    given: int = 0,
+    largest: int = 6,
+    ties: int = 5,
+    equations: int = 0,
+) -> tuple[Mixed, Question]:
+    """A graph and a question about it; at most so many variables are given."""
+    graph = draw(graphs(largest=largest, ties=ties, equations=equations))
+    # Most often something early is done and something late asked, or there is no effect.
+    nodes = list(graph.nodes) if draw(st.integers(0, 3)) else draw(st.permutations(graph.nodes))
+    asked = draw(st.integers(1, min(2, len(nodes) - 1)))
+    held = draw(st.integers(1, min(2, len(nodes) - asked)))
+    rest = draw(st.permutations(nodes[held : len(nodes) - asked]))
+    seen = draw(st.integers(0, min(given, len(rest))))
+    return graph, Question(tuple(nodes[-asked:]), tuple(nodes[:held]), tuple(rest[:seen]))
 
 
 def latent_pairs(graph: Mixed) -> list[tuple[str, str]]:
