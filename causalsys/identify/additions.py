@@ -14,7 +14,7 @@ from causalsys.scm.declaration import Declaration, Node
 from causalsys.scm.specs import Auto, Linear, natural_link
 from causalsys.scm.supports import Fraction, Positive, Real
 
-_MOST = 12
+_MOST = 8
 """Single candidates of which pairs are tried."""
 _TOLD = 4
 Judge = Callable[[View, Question], Verdict]
@@ -74,7 +74,8 @@ def _changes(view: View, question: Question) -> Iterator[_Change]:
     for name in question.do:
         if view.declaration.nodes[name].parents and view.declaration.nodes[name].kind != "latent":
             yield _Change(Addition((name,), f"randomise {name}"), _randomised(name))
-    for name in sorted(near.observed):
+    between = near.ancestors(question.outcome) | {question.outcome}
+    for name in sorted(between & set(near.observed)):
         if change := _shaped(view, name):
             yield change
 

@@ -34,7 +34,7 @@ def rows(view: View, question: Question) -> Verdict:
         return _checked(view, question, needed, Verdict("identified", asked, reason=reason))
     if partial:
         told = above.union(*(_above(view, each) for each in sorted(question.evidence)))
-        needed = view.learned(view.steps.variables(told) - set(question.do)) | needed
+        needed = view.learned(view.steps.variables(told)) | needed
         needed = frozenset(n for n in needed if view.declaration.nodes[n].kind != "latent")
     if not needed:
         reason = "Between what is done and the outcome, everything is a known equation."
@@ -102,7 +102,7 @@ def _partial(view: View, question: Question, needed: frozenset[str], name: str) 
         told |= {ref.name for ref in view.declaration.nodes[each].parents}
     while computed := {n for n in told if not view.declaration.nodes[n].learned}:
         told = (told - computed).union(*(graph.parents(n) for n in computed))
-    return bool((told & learned) - question.evidence - set(question.do))
+    return bool((told & learned) - question.evidence)
 
 
 def _from_graph(view: View, question: Question) -> bool:

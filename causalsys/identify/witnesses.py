@@ -6,12 +6,12 @@ graph can state: a shape of the effect for an instrument, richness for proxies a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from itertools import combinations
+from collections.abc import Iterator, Mapping
+from itertools import chain, combinations
 
 from causalsys.identify.mixed import Mixed, Names
 from causalsys.scm.frozen import FrozenDict
-from causalsys.scm.order import causal_order, parts
+from causalsys.scm.order import causal_order, parts, reached
 
 _MANY = 12
 """With more candidates than this, sets of two and three are not searched one by one."""
@@ -32,8 +32,7 @@ def instrument(graph: Mixed, *, do: str, outcome: str) -> tuple[str, tuple[str, 
     IJCAI 2015.
     """
     cut = graph.without_out_of([do])
-    usable = frozenset(graph.nodes) - graph.descendants([do])
-    usable = usable - (graph.descendants([outcome]) if outcome not in usable else {outcome})
+    usable = frozenset(graph.nodes) - graph.descendants([do, outcome])
     for conditions in _conditions(graph, usable, do=do, outcome=outcome):
         for name in sorted(usable - set(conditions)):
             apart = cut.m_separated([name], [outcome], given=conditions)
@@ -116,18 +115,20 @@ def views(
     """
     graph = _explicit(parents)
     seen = frozenset(parents) - latents
+    hidden = {name: graph.children[name] if name in latents else () for name in parents}
+    beside = (reached([latent], hidden) | parents[latent]) & seen
+    if len(beside) < 3:
+        return None
     for given in (frozenset[str](), seen - graph.descendants([latent])):
-        telling = sorted(
-            name for name in seen - given if not graph.m_separated([name], [latent], given=given)
-        )
+        telling = sorted(seen & graph.connected(latent, given=given))
         tied = [
-            pair
-            for pair in combinations(telling, 2)
-            if not graph.m_separated(pair[:1], pair[1:], given=given | {latent})
+            (name, other)
+            for name in telling
+            for other in graph.connected(name, given=given | {latent}).intersection(telling)
         ]
         groups = parts(telling, tied)
         if len(groups) >= 3:
-            return tuple(tuple(sorted(sum(groups[i::3], []))) for i in range(3))
+            return tuple(tuple(sorted(chain(*groups[i::3]))) for i in range(3))
     return None
 
 

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from causalsys.errors import InterventionError, OutsideSupportError, QueryError
 from causalsys.fit.fitted import Fitted
+from causalsys.identify.question import ask
 from causalsys.query.answer import Draws
+from causalsys.query.judged import refusal
 from causalsys.scm.declaration import Node
 from causalsys.scm.supports import Categorical, Level
 
@@ -31,6 +33,10 @@ def exact(
     both = sorted(set(do) & set(given))
     if both:
         raise InterventionError(both[0], found="both set and given", mend="Give it once.")
+    question = ask(fitted.declaration, name, do=do, given=given, latent=True)
+    verdict = fitted.judge.verdict(question)
+    if not verdict.answerable:
+        raise refusal(name, verdict)
     rows = [_query(fitted, nodes, name, member, set(do), codes) for member in range(fitted.members)]
     drawn = Draws(np.stack(rows))
     ends = np.clip(drawn.interval(), 0, 1)
