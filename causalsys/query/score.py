@@ -7,8 +7,6 @@ the cause, its parents and draws of their own, so that each is independent of th
 
 from __future__ import annotations
 
-import zlib
-
 import torch
 from torch import Tensor
 
@@ -89,9 +87,3 @@ def _normal(logistic: Tensor) -> Tensor:
 def _logistic(normal: Tensor) -> Tensor:
     """The inverse of `_normal`."""
     return torch.special.log_ndtr(normal) - torch.special.log_ndtr(-normal)
-
-
-def seed_of(seed: int, name: str, rows: slice | Tensor) -> int:
-    """A seed of some rows of a variable."""
-    start = rows.start if isinstance(rows, slice) else int(rows[0]) if len(rows) else 0
-    return zlib.crc32(f"{seed}/{name}/{start}/score".encode())

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 6
 """Benchmarks that a picture names, the strongest."""
+_NEAR = 0.2
+"""Names closer than this on the axis would overlap."""
 
 
 def draw(found: Sensitivity, *, ax: Axes | None) -> Axes:
@@ -70,13 +72,16 @@ def _mark_benchmarks(found: Sensitivity, ax: Axes) -> None:
             side, 0 * at, marker="^", c=fill, edgecolors="C2", transform=base, clip_on=False,
             zorder=3, label=label,
         )  # fmt: skip
-    # Names of neighbours stand above each other.
-    for height, index in enumerate(np.argsort(at, kind="stable")):
+    height, before = 0, -np.inf
+    for index in np.argsort(at, kind="stable"):
+        # Names of neighbours stand above each other.
+        height = (height + 1) % 4 if at[index] - before < _NEAR else 0
+        before = at[index]
         ax.annotate(
             shown[index].name,
             (at[index], 0),
             xycoords=base,
-            xytext=(0, 6 + 11 * (height % 3)),
+            xytext=(0, 6 + 11 * height),
             textcoords="offset points",
             ha="center",
             color="C2",

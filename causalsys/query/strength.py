@@ -120,8 +120,7 @@ def _correlation(columns: Array, other: Array) -> float:
 
 
 def _slopes(value: Array, columns: Sequence[Array]) -> Array:
-    found: Array = np.linalg.lstsq(np.hstack(columns), value, rcond=None)[0]
-    return found
+    return np.asarray(np.linalg.lstsq(np.hstack(columns), value, rcond=None)[0], dtype=np.float64)
 
 
 def _residual(value: Array, columns: Sequence[Array]) -> Array:

@@ -20,10 +20,12 @@ and Franks, 2021). Here it costs one push.
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from causalsys.data.schema import Schema
@@ -33,9 +35,10 @@ from causalsys.query.ask import _plan, _world
 from causalsys.query.asked import world
 from causalsys.query.confounded import Pair
 from causalsys.query.intervention import Do, Under, Value
-from causalsys.query.score import fall, seed_of, shifted
-from causalsys.query.world import Rows, Unfolding
+from causalsys.query.score import fall, shifted
+from causalsys.query.world import Rows, Unfolding, World
 from causalsys.scm.declaration import Node, ParentRef
+from causalsys.scm.order import reached
 from causalsys.scm.supports import Boolean, Categorical
 
 
@@ -53,7 +56,10 @@ class Tilt:
     fitted: Fitted
     found: Abducted
     pairs: tuple[Pair, ...]
-    _kept: dict[tuple[str, int], Tensor] = field(default_factory=dict, repr=False)
+    _noises: dict[tuple[str, int], Tensor] = field(default_factory=dict, repr=False)
+    _falls: dict[tuple[str, int, float], tuple[Tensor, list[Tensor]]] = field(
+        default_factory=dict, repr=False
+    )
 
     def values(self, name: str, do: Do, *, strength: float, against: bool = False) -> Tensor:
         """A variable's values in a world, `[1 or sample, row]`.
@@ -71,23 +77,31 @@ class Tilt:
                 inner = self.values(key, value.do, strength=strength, against=against)
                 value = Value(inner)
             given[key] = value
-        plan = self._unfolding(set(given), -1.0 if against else 1.0, strength)
-        acts = _world(given, self.fitted, plan, index=self.found.table.index)
+        plain = _plan(self.fitted, self.found)
+        acts = _world(given, self.fitted, plain, index=self.found.table.index)
+        plan = self._unfolding(plain, name, acts, -1.0 if against else 1.0, strength)
         predicted = plan.predict([acts])
         return predicted[name][0] if name in predicted else plan.factual[name]
 
-    def _unfolding(self, done: set[str], sign: float, strength: float) -> Unfolding:
-        """How to roll rows forward in a world in which `done` are set."""
-        plain = _plan(self.fitted, self.found)
+    def _unfolding(
+        self, plain: Unfolding, name: str, acts: World, sign: float, strength: float
+    ) -> Unfolding:
+        """How to roll rows forward in a world, as far as a variable depends on it."""
         causes: dict[str, list[str]] = {}
         for pair in self.pairs:
-            if pair.cause in done:
+            if pair.cause in acts:
                 causes.setdefault(pair.effect, []).append(pair.cause)
-        if not strength or not causes:
-            return plain
         wide = {effect: self._widened(effect, mine) for effect, mine in causes.items()}
         nodes = {**self.fitted.declaration.nodes, **wide}
-        declaration = replace(self.fitted.declaration, nodes=nodes)
+        reads = {key: [*act.reads] for key, act in acts.items()}
+        above = {
+            key: [parent.name for parent in node.parents] + reads.get(key, [])
+            for key, node in nodes.items()
+        }
+        needed = reached([name], above)
+        declaration = replace(
+            self.fitted.declaration, nodes={key: nodes[key] for key in nodes if key in needed}
+        )
         factor = strength / math.sqrt(1 - strength**2)
 
         def carry(node: Node, rows: Rows, changed: Mapping[str, Tensor]) -> Tensor | None:
@@ -115,28 +129,39 @@ class Tilt:
         now: Mapping[str, Tensor],
         sign: float,
     ) -> Tensor:
-        """How far the score of a cause falls, by which much less the noise has to explain."""
+        """How far the score of a cause falls, by which much less the noise has to explain.
+
+        It is kept from strength to strength, as long as the world above the effect is the same.
+        """
         mechanism = self.found.mechanisms[cause]
-        support = mechanism.support
-        turned = isinstance(support, Categorical) and not isinstance(support, Boolean)
+        key, after = (
+            (cause, _start(rows), sign),
+            [now[name] for name in (cause, *mechanism.parents)],
+        )
+        last = self._falls.get(key)
+        if last is not None and all(map(torch.equal, last[1], after)):
+            return last[0]
         found = fall(
             mechanism,
             before[cause],
-            {key: before[key] for key in mechanism.parents},
+            {name: before[name] for name in mechanism.parents},
             now=now[cause],
-            changed={key: now[key] for key in mechanism.parents},
-            seed=seed_of(self.found.seed, cause, rows),
+            changed={name: now[name] for name in mechanism.parents},
+            seed=zlib.crc32(f"{self.found.seed}/{cause}/{_start(rows)}/score".encode()),
         )
-        return sign * found if turned else found
+        turned = isinstance(mechanism.support, Categorical)
+        if turned and not isinstance(mechanism.support, Boolean):
+            found = sign * found
+        # The worlds' values are written in place: they are copied to be compared with.
+        self._falls[key] = found, [value.clone() for value in after]
+        return found
 
     def _noise(self, node: Node, rows: Rows) -> Tensor:
         """The noise of an effect as the fitted model has it, kept from strength to strength."""
-        start = rows.start if isinstance(rows, slice) else int(rows[0]) if len(rows) else 0
-        key = (node.name, start)
-        if key not in self._kept:
-            own = self.fitted.node(node.name)
-            self._kept[key] = self.found.noise_of(own, rows)
-        return self._kept[key]
+        key = (node.name, _start(rows))
+        if key not in self._noises:
+            self._noises[key] = self.found.noise_of(self.fitted.node(node.name), rows)
+        return self._noises[key]
 
     def _widened(self, effect: str, causes: list[str]) -> Node:
         """The effect with its causes, and their parents, among its own parents.
@@ -149,3 +174,8 @@ class Tilt:
             for parent in (ParentRef(cause), *self.fitted.node(cause).parents):
                 known.setdefault(parent.key, parent)
         return replace(node, parents=tuple(known.values()))
+
+
+def _start(rows: Rows) -> int:
+    """The first of some rows, which tells them from others."""
+    return rows.start if isinstance(rows, slice) else int(rows[0]) if len(rows) else 0

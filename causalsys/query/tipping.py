@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from causalsys.query.answer import Estimate
 
-_CLOSE = 1e-7
+_CLOSE = 1e-6
 
 
 @dataclass(frozen=True)
