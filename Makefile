@@ -8,7 +8,7 @@ PIP   := $(BIN)/python -m pip install -qq -c constraints.txt
 SOLO  := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format types floors check bench record-redis clean
+.PHONY: help install demo test test-slow lint format types floors check bench bench-trust record-redis clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ check: lint types floors test ## all of the above: what a change must pass
 
 bench: $(VENV)/.installed-bench ## side by side with the peers
 	@$(BIN)/python -m benchmarks
+
+bench-trust: $(VENV)/.installed-bench ## verdicts, intervals and bounds against known truth (hours)
+	@$(SOLO) $(BIN)/python -m benchmarks.trust
 
 record-redis: install ## record the Redis case study again (needs redis-server)
 	@$(BIN)/python -m case_studies.redis_persistence.record

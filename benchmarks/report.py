@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from benchmarks.machine import machine
 
@@ -60,25 +61,68 @@ def table(rows: Sequence[Row]) -> str:
 
 def write(rows: Sequence[Row], *, results: Path = HERE / "results", text: Path = HERE) -> None:
     """Write `core.json` under `results`, and `RESULTS.md` under `text`."""
-    today, host = datetime.now(UTC).date().isoformat(), machine()
     results.mkdir(exist_ok=True)
     content = {
-        "date": today,
+        "date": datetime.now(UTC).date().isoformat(),
         "seed": SEED,
-        "machine": host,
+        "machine": machine(),
         "rows": [{**asdict(row), "met": row.met} for row in rows],
     }
-    (results / "core.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    told = ", ".join(f"{key} {value}" for key, value in host.items())
-    head = (
-        "# Results\n\n"
-        f"Written by `python -m benchmarks` on {today}, seed {SEED}. {told}.\n\n"
+    dump(content, results / "core.json")
+    (text / "RESULTS.md").write_text(page(results))
+
+
+def dump(content: Mapping[str, Any], path: Path) -> None:
+    """Write results for machines."""
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def page(results: Path) -> str:
+    """`RESULTS.md`, of all results there are."""
+    parts = ["# Results\n"]
+    if (results / "core.json").exists():
+        parts.append(_core(json.loads((results / "core.json").read_text())))
+    if (results / "trust.json").exists():
+        parts.append(_trust(json.loads((results / "trust.json").read_text())))
+    return "\n".join(parts)
+
+
+def _core(content: Mapping[str, Any]) -> str:
+    rows = [
+        Row(**{key: value for key, value in row.items() if key != "met"}) for row in content["rows"]
+    ]
+    return (
+        "## Core\n\n"
+        f"Written by `make bench` on {content['date']}, seed {content['seed']}. "
+        f"{_told(content['machine'])}.\n\n"
         "A *figure* is our time or memory in units of the peer's, taken side by side in one run "
         "(the median over alternating rounds, each on one thread), or an exponent. Take figures "
         "from this table, not seconds: the machine is shared. All calls are warm, ours and the "
         "peers' alike; the first call of its size takes up to twice as long.\n\n"
+        f"{table(rows)}\n"
     )
-    (text / "RESULTS.md").write_text(head + table(rows) + "\n")
+
+
+def _trust(content: Mapping[str, Any]) -> str:
+    lines = [
+        "## Trust\n",
+        f"Written by `make bench-trust`. {_told(content['machine'])}. Rates and ratios; the notes "
+        "name the seeds. Nothing here was tuned on the seeds that are reported.\n",
+        "| of | what | measured | target | met | note |",
+        "|---|---|--:|---|---|---|",
+    ]
+    for name, part in content["parts"].items():
+        for row in part["rows"]:
+            met = {True: "yes", False: "**no**", None: ""}[row["met"]]
+            figure = f"{row['measured']:.4g}"
+            note = f"{row['note']}; {part['date']}" if row["note"] else part["date"]
+            cells = (row["what"] or name, row["case"], figure, row["target"], met, note)
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _told(host: Mapping[str, str]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in host.items())
 
 
 def _shown(value: float, unit: str) -> str:
