@@ -1,33 +1,31 @@
-"""The graph against the data: do the independences that it implies hold?
+"""The graph and the mechanisms against the data.
 
-Under the model, each variable's noise is independent of everything that it does not cause and
-is not tied to by a latent. So `pull` turns every implied independence into a plain one, which
-holds for nonlinear mechanisms too, and which a rank correlation can reject.
+Under the model, a variable is independent of another given some set, wherever the graph separates
+the two; where no latent acts on it, its own noise may stand for it, which a wrong mechanism
+cannot spoil and a right one makes sharper. Its noise must be independent of its parents, too,
+and follow its law: these two are about the mechanism.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from causalsys.data.table import Table
 from causalsys.fit.fitted import Fitted
-from causalsys.scm.declaration import Node
-from causalsys.scm.graph import Graph
-from causalsys.scm.order import reached
+from causalsys.fit.implied import Window
+from causalsys.fit.mends import Mend, mends, mends_of
+from causalsys.fit.tested import LEAST, Tested
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_ROWS = 10_000
-_LEAST = 20
-_MEMBERS = 4
+_HELD = 0.05
+"""An independence whose own p-value is larger counts as one that holds."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +33,16 @@ class Independence:
     """One implied independence and its test.
 
     Attributes:
-        variable: The variable whose noise is tested.
-        other: What it should be independent of.
-        statistic: Spearman's rank correlation of the two, or of their spreads, whichever is
-            larger in size; from -1 to 1.
+        variable: The variable that is tested.
+        other: What it should be independent of, with its lag: `load`, `load[-1]`.
+        statistic: The correlation of what is left of both given `given`, or of how large that
+            is, whichever is stronger; from -1 to 1.
         p_value: Before correction.
         rejected: Whether it is rejected after correction for all tests.
+        given: What makes the two independent in the graph.
+        about: "graph", or "mechanism" where `other` is a parent of `variable`, of which the
+            noise should be independent.
+        mends: If the graph was rejected, every single addition that would mend it, in words.
     """
 
     variable: str
@@ -48,6 +50,9 @@ class Independence:
     statistic: float
     p_value: float
     rejected: bool
+    given: tuple[str, ...] = ()
+    about: Literal["graph", "mechanism"] = "graph"
+    mends: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,15 +76,18 @@ class Check:
 
     Attributes:
         independences: Every implied independence that could be tested.
-        predictive: Every learned variable's predictive check.
+        predictive: Every predictive check, of variables that no latent acts on.
         level: The false-rejection rate over all tests together (Holm, 1979).
-        untested: Variables that could not be tested, being tied to a latent.
+        untested: Learned variables that no test is about: latents tie them to all others.
+        mends: Few additions to the graph that together mend what was rejected of it. They are
+            suggestions: the data cannot tell the alternatives of one apart.
     """
 
     independences: tuple[Independence, ...]
     predictive: tuple[PredictiveCheck, ...]
     level: float
     untested: tuple[str, ...]
+    mends: tuple[Mend, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -91,10 +99,8 @@ class Check:
         """A row per implied independence."""
         import pandas as pd
 
-        return pd.DataFrame(
-            [vars(test) for test in self.independences],
-            columns=["variable", "other", "statistic", "p_value", "rejected"],
-        )
+        columns = list(Independence.__dataclass_fields__)
+        return pd.DataFrame([vars(test) for test in self.independences], columns=columns)
 
     def __str__(self) -> str:
         failed = [test for test in self.independences if test.rejected]
@@ -102,17 +108,16 @@ class Check:
             f"{len(self.independences)} implied independences tested, {len(failed)} rejected "
             f"at {self.level:.0%} over all tests"
         ]
-        lines += [
-            f"  {test.variable} depends on {test.other} beyond what its mechanism says "
-            f"(rank correlation {test.statistic:+.2f}): add the edge, a latent that both share, "
-            "or a richer mechanism"
-            for test in failed
-        ]
+        lines += [f"  {_told(test)}" for test in failed]
         lines += [
             f"  {test.variable} is not distributed as its mechanism says (p = {test.p_value:.1g}): "
             "try another mechanism"
             for test in self.predictive
             if test.rejected
+        ]
+        lines += [
+            f"  a mend of {len(mend.tests)} of them, to judge by what you know: {mend}"
+            for mend in self.mends
         ]
         if self.untested:
             lines.append(f"  not tested, tied to latents: {', '.join(self.untested)}")
@@ -122,86 +127,78 @@ class Check:
 def check(fitted: Fitted, table: Table, *, level: float, seed: int) -> Check:
     """Test the graph's implied independences, and each variable's predicted distribution.
 
+    The independences are tested by the generalised covariance measure (see `fit/covariance.py`).
+
     Args:
         fitted: The model.
         table: Data, best such as it was not fitted to.
         level: The rate of false rejections over all tests together.
-        seed: Fixes the draws behind categorical and count variables.
+        seed: Fixes which rows are taken of many, and the draws behind counts and categories.
     """
-    generator = torch.Generator().manual_seed(seed)
-    steps = torch.randperm(table.rows, generator=generator)[:_ROWS]
-    firsts = table.layout.first_rows
-    graph = fitted.declaration.graph
-    tied = {name: part for part in graph.districts() for name in part}
-    noises: dict[str, NDArray[np.float64]] = {}
-    untested: list[str] = []
-    for node in fitted.declaration.nodes.values():
-        if node.kind == "latent" or not node.learned:
-            continue
-        if any(fitted.node(parent.name).kind == "latent" for parent in node.parents):
-            untested.append(node.name)
-            continue
-        keep = firsts if node.per == "trace" else steps
-        noises[node.name] = _noise(node, fitted, table, keep, generator)
-    tests: list[tuple[str, str, float, float]] = []
-    for name, noise in noises.items():
-        node = fitted.node(name)
-        known = table.complete(node)
-        # What belongs to a trace counts once, and reaches all of its later steps.
-        keep = firsts if node.per == "trace" else steps
-        rows = keep if known is None else keep[known[keep]]
-        if len(rows) < _LEAST:
-            continue
-        below = _ever_below(graph, name) if node.per == "trace" else graph.descendants(name)
-        tied_to = {name, *below, *tied.get(name, ())}
-        for other in table.values:
-            if other in tied_to or other in table.missing or fitted.node(other).support.size:
-                continue
-            statistic, p_value = _dependence(noise, table.values[other][0][rows].double().numpy())
-            tests.append((name, other, statistic, p_value))
-    marginal = [(name, _fits_law(noise)) for name, noise in noises.items()]
-    rejected = _holm([p for *_, p in tests] + [p for _, p in marginal], level)
-    split = len(tests)
+    window = Window.of(fitted.declaration)
+    tested = Tested.of(fitted, table, window=window, seed=seed)
+    graph = [
+        (test, *found)
+        for test in window.implied(tested.usable)
+        if (found := tested.independence(test)) is not None
+    ]
+    shape = [
+        (name, ref.key, *_dependence(noise, tested.parent(ref, fitted.node(name))))
+        for name, noise in tested.noises.items()
+        for ref in fitted.node(name).parents
+        if ref.name in tested.usable and noise.shape[1] >= LEAST
+    ]
+    laws = [(name, _fits_law(noise)) for name, noise in tested.noises.items()]
+    values = [p for *_, p in graph] + [p for *_, p in shape] + [p for _, p in laws]
+    rejected = _holm(values, level)
+    independences = [
+        Independence(
+            test.variable,
+            test.other,
+            statistic,
+            p_value,
+            rejected=bad,
+            given=test.given,
+            mends=tuple(map(str, mends_of(window, test))) if bad else (),
+        )
+        for (test, statistic, p_value), bad in zip(graph, rejected, strict=False)
+    ]
+    independences += [
+        Independence(name, other, statistic, p_value, bad, about="mechanism")
+        for (name, other, statistic, p_value), bad in zip(
+            shape, rejected[len(graph) :], strict=False
+        )
+    ]
+    predictive = [
+        PredictiveCheck(*law, bad)
+        for law, bad in zip(laws, rejected[len(independences) :], strict=True)
+    ]
+    about = {name for test in independences for name in (test.variable, test.other)}
+    failed = [found for found, bad in zip(graph, rejected, strict=False) if bad]
+    plainest = [test for test, _, _ in sorted(failed, key=lambda found: found[2])]
+    held = [test for test, _, p_value in graph if p_value >= _HELD]
     return Check(
-        tuple(Independence(*test, bad) for test, bad in zip(tests, rejected[:split], strict=True)),
-        tuple(
-            PredictiveCheck(*test, bad)
-            for test, bad in zip(marginal, rejected[split:], strict=True)
-        ),
+        tuple(independences),
+        tuple(predictive),
         level,
-        tuple(untested),
+        tuple(
+            node.name
+            for node in fitted.declaration.nodes.values()
+            if node.learned and node.kind != "latent" and node.name not in {*about, *tested.noises}
+        ),
+        mends(window, plainest, held),
     )
 
 
-def _ever_below(graph: Graph, name: str) -> set[str]:
-    """What a variable reaches in this step or any later one."""
-    effects: dict[str, list[str]] = {}
-    for edge in graph.edges:
-        effects.setdefault(edge.cause, []).append(edge.effect)
-    return reached({name}, effects) - {name}
-
-
-def _noise(
-    node: Node, fitted: Fitted, table: Table, keep: Tensor, generator: torch.Generator
-) -> NDArray[np.float64]:
-    """A variable's noise in the kept rows where it is known, in normal coordinates.
-
-    Returns:
-        `[member, row]`, for some members: a test that all of them fail is not failed because
-        of the parameters' uncertainty.
-    """
-    known = table.complete(node)
-    rows = keep if known is None else keep[known[keep]]
-    members = torch.arange(min(fitted.members, _MEMBERS))
-    mechanism = fitted.mechanisms[node.name].members(members)
-    parents = {key: value[:, rows] for key, value in table.parents_of(node).items()}
-    value = table.values[node.name][:, rows]
-    with torch.no_grad():
-        noise = mechanism.pull(value, parents, generator=generator)
-    if mechanism.noise == "gumbel":
-        # The difference of two Gumbels is logistic: one number per row tells levels apart.
-        noise = torch.special.ndtri(torch.sigmoid(noise[..., -1] - noise[..., 0]))
-    return noise.reshape(len(noise), len(rows), -1)[..., 0].double().numpy()
+def _told(test: Independence) -> str:
+    found = f"(correlation {test.statistic:+.2f})"
+    if test.about == "mechanism":
+        return (
+            f"{test.variable} depends on its parent {test.other} otherwise than its mechanism says "
+            f"{found}: try a richer mechanism, or a latent that acts on both"
+        )
+    given = f" given {', '.join(test.given)}" if test.given else ""
+    return f"{test.variable} depends on {test.other}{given}, which the graph denies {found}"
 
 
 def _dependence(noises: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, float]:
@@ -229,7 +226,7 @@ def _of_one(noise: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[flo
 def _fits_law(noises: NDArray[np.float64]) -> float:
     from scipy.stats import kstest
 
-    if noises.shape[1] < _LEAST:
+    if noises.shape[1] < LEAST:
         return 1.0
     return max(float(kstest(noise, "norm").pvalue) for noise in noises)
 

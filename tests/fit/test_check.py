@@ -40,7 +40,8 @@ def test_a_missing_edge_is_found() -> None:
     assert not found.passed
     rejected = [(test.variable, test.other) for test in found.independences if test.rejected]
     assert ("y", "x") in rejected
-    assert "y depends on x beyond what its mechanism says" in str(found)
+    assert "y depends on x given m, which the graph denies" in str(found)
+    assert "add the edge x -> y, or a latent that acts on both" in str(found)
     assert found.to_frame()["rejected"].sum() == len(rejected)
 
 
