@@ -14,6 +14,7 @@ from causalsys.mechanisms.marginal import marginal_spec
 from causalsys.mechanisms.multiplicative import MultiplicativeMechanism
 from causalsys.mechanisms.neural import NeuralMechanism
 from causalsys.mechanisms.prior import PriorMechanism
+from causalsys.mechanisms.quadratic import QuadraticMechanism
 from causalsys.mechanisms.rule import rule_spec
 from causalsys.mechanisms.spline import SplineMechanism
 from causalsys.mechanisms.table import TableMechanism
@@ -24,6 +25,7 @@ from causalsys.scm.supports import Support
 
 _FAMILIES: dict[type[specs.MechanismSpec], type[Mechanism]] = {
     specs.Linear: LinearMechanism,
+    specs.Quadratic: QuadraticMechanism,
     specs.NeuralAdditive: NeuralMechanism,
     specs.BoostedTrees: TreesMechanism,
     specs.SplineFlow: SplineMechanism,

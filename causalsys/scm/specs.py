@@ -74,6 +74,16 @@ class Linear(_Linked):
 
 
 @dataclass(frozen=True)
+class Quadratic(_Linked):
+    """`link(value) = quadratic(parents) + noise`, by least squares: squares and products too.
+
+    With the log link, positive parents enter by their logarithm.
+    """
+
+    noise: Noise = "empirical"
+
+
+@dataclass(frozen=True)
 class NeuralAdditive(_Linked):
     """`link(value) = network(parents) + noise`: an additive-noise model.
 

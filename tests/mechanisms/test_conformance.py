@@ -36,6 +36,8 @@ FAMILIES: list[tuple[specs.MechanismSpec, Support]] = [
     (specs.Linear(noise="empirical"), Real()),
     (specs.Linear(link="log"), Positive()),
     (specs.Linear(link="logit", noise="empirical"), Fraction()),
+    (specs.Quadratic(), Real()),
+    (specs.Quadratic(link="log", noise="normal"), Positive()),
     (specs.NeuralAdditive(hidden=SMALL), Real()),
     (specs.NeuralAdditive(hidden=SMALL, link="log", noise="normal"), Positive()),
     (specs.SplineFlow(hidden=SMALL), Real()),
