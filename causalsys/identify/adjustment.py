@@ -53,7 +53,7 @@ def identify_effect(
     if full and isinstance(full[0], Hedge):
         return full[0]
     if plain and isinstance(plain[0], Hedge):
-        return replace(plain[0], fixed=never_apart(graph, found[0].formula))
+        return plain[0]
     fixed = never_apart(graph, found[0].formula)
     return Hedge(found[0].kernels[-1], fixed, fixed)
 

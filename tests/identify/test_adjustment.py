@@ -108,7 +108,7 @@ class TestKnownEquations:
         front = Mixed.of("xmy", directed=["xm", "my"], bidirected=["xy"], known="m")
         found = identify_effect(front, outcome="y", do="x")
         assert isinstance(found, Hedge)
-        assert (found.district, found.within) == (frozenset("y"), frozenset("xy"))
+        assert found == Hedge(frozenset("y"), frozenset("xy"))
         assert disagreement(front, outcome="y", do="x") > 1e-3
 
     def test_it_is_one_where_something_else_moves_it(self) -> None:
