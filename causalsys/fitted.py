@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from causalsys.query import ask
 from causalsys.query.answer import Answer
 from causalsys.query.exact import exact
 from causalsys.query.intervention import Do
+from causalsys.query.sensitivity import Sensitivity, sensitivity
 from causalsys.scm.declare import Declared
 from causalsys.scm.supports import Level
 
@@ -178,6 +179,57 @@ class FittedSCM(Fitted):
             latent=latent,
         )
         return self.judge.verdict(question)
+
+    def sensitivity(
+        self,
+        evidence: object,
+        *,
+        do: Do | Sequence[Do],
+        outcome: str,
+        of: Literal["mean"] | float = "mean",
+        threshold: float = 0.0,
+        strengths: Sequence[float] | None = None,
+        between: tuple[str, str] | None = None,
+        level: float = 0.9,
+        samples: int | None = None,
+        seed: int = 0,
+    ) -> Sensitivity:
+        """How strong a confounder that nobody thought of would have to be to change a conclusion.
+
+        The effect is that of `do` on the average over the rows, against what was observed, or of
+        the first of two worlds against the second. What it is compared with, and how: see
+        `causalsys.query.sensitivity.sensitivity`, which this calls.
+
+        Args:
+            evidence: Rows as for `counterfactual`.
+            do: One world as for `counterfactual`, or two.
+            outcome: The variable that the effect is on: a number or a boolean.
+            of: "mean" over the rows, or a quantile such as 0.99.
+            threshold: What the conclusion compares the effect with, in the outcome's unit.
+            strengths: The correlations to show, inside (-1, 1).
+            between: The one cause and effect whose noises are tied; by default all.
+            level: The level of the intervals.
+            samples: Draws per row.
+            seed: Fixes the draws.
+
+        Raises:
+            NotIdentifiedError: There is no one effect even without a hidden confounder.
+            QueryError: The outcome is not affected, or an argument is none that can be used.
+            InterventionError: A variable in `do` has no noise that a confounder could tie.
+        """
+        return sensitivity(
+            self,
+            evidence,
+            do=do,
+            outcome=outcome,
+            of=of,
+            threshold=threshold,
+            strengths=strengths,
+            between=between,
+            level=level,
+            samples=samples,
+            seed=seed,
+        )
 
     def log_prob(self, data: object) -> NDArray[np.float64]:
         """The log likelihood of each row in nats, `[row]`, latents integrated out."""

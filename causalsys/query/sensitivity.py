@@ -14,11 +14,14 @@ from causalsys.data.read import read
 from causalsys.errors import QueryError, UnknownNameError
 from causalsys.fit.abduct import abduct
 from causalsys.fit.fitted import Fitted
+from causalsys.identify.question import Question
+from causalsys.identify.verdict import Verdict
 from causalsys.query.answer import Draws, Estimate
 from causalsys.query.ask import _samples
-from causalsys.query.asked import count, titles, worlds
+from causalsys.query.asked import count, named, titles, worlds
 from causalsys.query.confounded import Pair, pairs_of
 from causalsys.query.intervention import Do
+from causalsys.query.judged import merged, refusal
 from causalsys.query.strength import Benchmark, benchmarks
 from causalsys.query.tilt import Tilt
 from causalsys.query.tipping import Tipping, tipping_of
@@ -53,6 +56,7 @@ class Sensitivity:
         high: The upper end, `[strength]`.
         tipping: Where the conclusion changes.
         benchmarks: Logged variables as such confounders, the strongest first.
+        verdict: What carries the effect without a hidden confounder.
     """
 
     outcome: str
@@ -67,6 +71,7 @@ class Sensitivity:
     high: NDArray[np.float64]
     tipping: Tipping
     benchmarks: tuple[Benchmark, ...]
+    verdict: Verdict
 
     @property
     def level(self) -> float:
@@ -154,6 +159,7 @@ def sensitivity(
         QueryError: The outcome is not affected, or an argument is none that can be used.
         InterventionError: A variable in `do` has no noise that a confounder could tie.
         EvidenceError: The evidence cannot be used.
+        NotIdentifiedError: There is no one effect even without a hidden confounder.
         UnknownNameError: A name is not in the model.
 
     Example:
@@ -186,6 +192,8 @@ def sensitivity(
     draws = None if samples is None else count(samples, "samples")
     seed = count(seed, "seed", least=0)
     table = read(fitted.schema, evidence, purpose="evidence")
+    told = frozenset(table.values) - frozenset(table.missing)
+    verdict = _verdict(fitted, dos, target, told)
     found = abduct(fitted, table, samples=draws or _samples(fitted, table), seed=seed)
     tilt = Tilt(fitted, found, pairs)
     observed = found.table.values[target] if len(dos) == 1 else None
@@ -217,7 +225,23 @@ def sensitivity(
         np.array([each.high for each in at]),
         tipping_of(effect, zero, at, grid=grid, threshold=least),
         benchmarks(fitted, found, pairs),
+        verdict,
     )
+
+
+def _verdict(fitted: Fitted, dos: Sequence[Do], outcome: str, told: frozenset[str]) -> Verdict:
+    """What carries the effect, were there no confounder but those that are declared.
+
+    Raises:
+        NotIdentifiedError: Nothing does.
+    """
+    asked = [
+        Question(outcome, tuple(sorted(named(key) for key in do)), evidence=told) for do in dos
+    ]
+    verdict = merged([fitted.judge.verdict(each) for each in asked], question=str(asked[0]))
+    if not verdict.answerable:
+        raise refusal(outcome, verdict)
+    return verdict
 
 
 def _outcome(fitted: Fitted, outcome: str) -> str:
