@@ -9,6 +9,7 @@ from causalsys.identify.adjustment import identify_effect
 from causalsys.identify.counterfactual import Determined, Event, counterfactual
 from causalsys.identify.districts import District, Granted
 from causalsys.identify.effect import Hedge, Identified, kernel
+from causalsys.identify.known import inlined
 from causalsys.identify.question import Question, logged
 from causalsys.identify.rows import rows
 from causalsys.identify.verdict import Assumption, Verdict, together
@@ -93,7 +94,12 @@ def _by_shape(
     hedge: Hedge,
 ) -> Verdict:
     """The verdict where the graph alone is not enough, but the mechanisms' shape may be."""
-    asked, mixed = str(question), view.steps.mixed
+    asked = str(question)
+    if hedge.fixed:
+        names = ", ".join(sorted(view.steps.variables(hedge.fixed)))
+        reason = f"{names} never vary on their own: a known equation ties them together."
+        return Verdict("not identified", asked, reason=reason)
+    mixed = inlined(view.steps.mixed, keep=outcome | done)
     inner = mixed.keep(frozenset(mixed.nodes) - done)
     wanted = inner.keep(inner.ancestors(outcome - done))
     assumed: list[Assumption] = []
@@ -104,6 +110,8 @@ def _by_shape(
         if found is None:
             return Verdict("not identified", asked, reason=_stuck(view, hedge, question))
         assumed += found
+    if not assumed:
+        return Verdict("not identified", asked, reason=_stuck(view, hedge, question))
     return Verdict(
         "identified under",
         asked,

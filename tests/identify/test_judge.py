@@ -266,3 +266,34 @@ def test_a_verdict_on_fifty_variables_is_quick() -> None:
     system.identify("v49", do="v10")
     system.identify("v49", do="v10", counterfactual=True)
     assert time.perf_counter() - began < 20
+
+
+def test_what_an_equation_ties_together_is_not_told_apart() -> None:
+    """d is w in another unit: no data show what one does without the other."""
+
+    class Tied(cs.SCM):
+        w = cs.Observed(cs.Real())
+
+        @cs.equation(cs.Real())
+        def d(w):
+            return 2 * w
+
+        y = cs.Observed(cs.Real(), parents=[d, w])
+
+    verdict = Tied.identify("y", do="d")
+    assert verdict.status == "not identified"
+    assert "a known equation ties them together" in verdict.reason
+
+
+def test_an_equation_is_no_front_door() -> None:
+    class Door(cs.SCM):
+        u = cs.Latent(cs.Real())
+        x = cs.Observed(cs.Real(), parents=[u])
+
+        @cs.equation(cs.Real())
+        def m(x):
+            return 2 * x
+
+        y = cs.Observed(cs.Real(), parents=[m, u])
+
+    assert Door.identify("y", do="x").status == "not identified"
