@@ -1,8 +1,8 @@
 """An autoregressive flow masked by the graph, as CausalNF is: each variable sees its parents only.
 
 One layer, which Javaloy, Sanchez-Martin and Valera (Causal Normalizing Flows, NeurIPS 2023)
-recommend; zuko builds it. Rational-quadratic splines of a standard normal, trained by Adam with
-the best of its epochs on held-out rows.
+recommend; zuko builds it. Affine maps or rational-quadratic splines of a standard normal, trained
+by Adam, with the best of its epochs on held-out rows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-_HIDDEN = (64, 64)
+_BINS, _HIDDEN = 8, (64, 64)
 _EPOCHS, _PATIENCE, _BATCH = 400, 40, 256
 _RATE, _LEAST_RATE = 3e-3, 1e-5
 _HELD_OUT = 0.1
@@ -40,7 +40,12 @@ class MaskedFlow:
 
     @classmethod
     def fitted(
-        cls, parents: Mapping[str, tuple[str, ...]], data: pd.DataFrame, *, seed: int
+        cls,
+        parents: Mapping[str, tuple[str, ...]],
+        data: pd.DataFrame,
+        *,
+        splines: bool,
+        seed: int,
     ) -> MaskedFlow:
         """Train on the rows of `data`."""
         names = list(parents)
@@ -48,10 +53,10 @@ class MaskedFlow:
         center, spread = x.mean(0), x.std(0)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            flow = _train(_masked(parents), (x - center) / spread)
+            flow = _train(_masked(parents, splines=splines), (x - center) / spread)
         return cls(names, flow, center, spread)
 
-    def counterfactual(self, frame: pd.DataFrame, do: Mapping[str, float]) -> pd.DataFrame:
+    def __call__(self, frame: pd.DataFrame, do: Mapping[str, float]) -> pd.DataFrame:
         """What the rows would have been: the noises are kept, and what is done is set."""
         x = torch.tensor(frame[self.names].to_numpy(), dtype=torch.float32)
         scaled = (x - self.center) / self.spread
@@ -67,8 +72,9 @@ class MaskedFlow:
         return pd.DataFrame(found.double().numpy(), columns=self.names, index=frame.index)
 
 
-def _masked(parents: Mapping[str, tuple[str, ...]]) -> Any:
+def _masked(parents: Mapping[str, tuple[str, ...]], *, splines: bool) -> Any:
     from zuko.flows import MaskedAutoregressiveTransform
+    from zuko.transforms import MonotonicAffineTransform, MonotonicRQSTransform
 
     names = list(parents)
     sees = torch.eye(len(names), dtype=torch.bool)
@@ -78,6 +84,8 @@ def _masked(parents: Mapping[str, tuple[str, ...]]) -> Any:
     return MaskedAutoregressiveTransform(
         len(names),
         adjacency=sees,
+        univariate=MonotonicRQSTransform if splines else MonotonicAffineTransform,
+        shapes=[(_BINS,), (_BINS,), (_BINS - 1,)] if splines else [(), ()],
         hidden_features=_HIDDEN,
         activation=torch.nn.SiLU,
     )

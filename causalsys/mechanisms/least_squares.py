@@ -66,15 +66,27 @@ def least_squares(
     root = torch.linalg.eigh(freedom * score)
     half = inverse @ (root.eigenvectors * root.eigenvalues.clamp(min=0).sqrt().unsqueeze(-2))
     width = half.shape[-1]
-    draws = torch.randn((sample.members, width + 1, 1), generator=generator, dtype=half.dtype)
-    draws[0] = 0
-    draws = draws.to(half.device)
+    draws = _centred(sample.members, width + 1, generator=generator).to(half)
     return LeastSquares(
         estimate + (half @ draws[:, :width]).squeeze(-1),
         # Unbiased in the number of coefficients, as least squares is taught.
         log_scale + 0.5 * math.log(freedom) + error * draws[:, width],
         rank,
     )
+
+
+def _centred(members: int, size: int, *, generator: torch.Generator) -> Tensor:
+    """Standard normal draws `[member, size, 1]`, zero for member 0, that add up to zero.
+
+    The mean over members is then the estimate itself, where a few free draws would shift it; each
+    draw still has its variance.
+    """
+    draws = torch.randn((members, size, 1), generator=generator, dtype=torch.float64)
+    draws[0] = 0
+    if members > 2:
+        others = members - 1
+        draws[1:] = (draws[1:] - draws[1:].mean(0)) * math.sqrt(others / (others - 1))
+    return draws
 
 
 def _estimated(slices: Slices) -> tuple[Tensor, Tensor, int]:
