@@ -1,0 +1,318 @@
+"""Rivals: models that fit as well as the fitted one, and answer as differently as they can.
+
+Where a question is not identified, an answer is the spread over them (Nasr-Esfahany and Kıcıman,
+arXiv 2301.09031, 2023: the worst-case counterfactual error, by training a second model that
+agrees with the first on what is observed). A fitted model keeps no data, so a rival is judged on
+rows that the fitted model generates: there it may be at most `TOLERANCE` nats less likely, over
+as many rows as the fit had, which data of that size could not tell apart.
+
+The search has limits, and a spread is no wider than they let it be: rivals are of the families
+that were declared, the latents' number and priors stay, and no latent explains more than
+`1 - LEAST_NOISE` of what a variable's observed causes leave.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from causalsys.data.derived import derive
+from causalsys.data.table import Layout, Table
+from causalsys.errors import QueryError
+from causalsys.fit.district import scope_nodes
+from causalsys.fit.fitted import Fitted
+from causalsys.fit.joint import Scope
+from causalsys.fit.rival import Part, Posterior
+from causalsys.fit.rival_guide import follow
+from causalsys.fit.rival_search import TOLERANCE, Found, Search
+from causalsys.mechanisms.base import Mechanism, gumbel_of_normal
+from causalsys.query.asked import count, world
+from causalsys.query.intervention import Do, Intervention, Under, as_intervention
+from causalsys.query.smooth import Outcome
+from causalsys.scm.blocks import blocks
+from causalsys.scm.supports import Categorical
+
+
+@dataclass(frozen=True)
+class _Effort:
+    """How much is spent: rows that judge, starts for each aim (by how far off), steps a stage."""
+
+    rows: int
+    starts: tuple[float, ...]
+    steps: int
+
+
+_EXACT = _Effort(1024, (0.02, 0.3, 1.0), 80)
+_NODES = _Effort(1024, (0.02, 0.3), 40)
+"""Where latents are summed over nodes, a row costs as many times more."""
+
+
+def rivals(
+    fitted: Fitted, *, do: Do, outcome: str, unit: bool, seed: int = 0
+) -> tuple[Fitted, ...]:
+    """The fitted model, and rivals that push its answer up, down, and apart.
+
+    Args:
+        fitted: The model.
+        do: What is done, as in `FittedSCM.counterfactual`; one world. Values given row by row
+            are dealt out over the rows that are drawn.
+        outcome: The variable whose answers are to differ.
+        unit: Whether rows keep their noises (a counterfactual): there are then rivals whose
+            answers differ row by row, though their mean may not.
+        seed: Fixes the rows, and the starts.
+
+    Returns:
+        The fitted model first; it alone, where what is done does not reach the outcome.
+
+    Raises:
+        QueryError: The model has states, lags or latents of traces, or a question in `do` nests
+            another.
+        UnknownNameError: A name is not in the model.
+    """
+    node = fitted.node(outcome)
+    _refuse_traces(fitted)
+    seed, first = count(seed, "seed", least=0), _collapsed(fitted)
+    effort = _EXACT
+    table = _drawn(first, effort.rows, seed)
+    asked = _asked(table, do, outcome=node.name, unit=unit)
+    parts = _parts(first, asked)
+    if not parts:
+        return (fitted,)
+    if any(part.nodes is not None for part in parts):
+        effort = _NODES
+        table = _drawn(first, effort.rows, seed)
+        asked = _asked(table, do, outcome=node.name, unit=unit)
+        parts = _parts(first, asked)
+    with torch.no_grad():
+        plain = asked.expected(first.mechanisms, [p.posterior(first.mechanisms) for p in parts])
+    aims = _Aims(asked, plain, first.mechanisms, len(effort.starts))
+    search = Search(parts, aims, rows=_rows(fitted, parts))
+    generator = torch.Generator().manual_seed(seed)
+    away = torch.tensor(effort.starts).repeat(aims.count).unsqueeze(-1)
+    noise = torch.randn(len(away), search.start.shape[1], generator=generator, dtype=torch.float64)
+    found = search.run(search.start + away * noise, steps=effort.steps)
+    return (fitted, *_assembled(fitted, found, _best(found, aims)))
+
+
+class _Aims:
+    """What rivals are to have as large as they can, in units of the outcome's spread."""
+
+    def __init__(
+        self,
+        asked: Outcome,
+        plain: Tensor,
+        mechanisms: Mapping[str, Mechanism],
+        starts: int,
+    ) -> None:
+        self.asked, self.plain, self.others = asked, plain, mechanisms
+        spread = _spread(asked.table, asked.outcome, plain)
+        rows = plain.shape[1]
+        weights = [torch.ones(rows, dtype=torch.float64)]
+        if asked.unit:
+            weights += _contrasts(asked)
+        self.weight = torch.stack(weights) / rows / spread.unsqueeze(-1).unsqueeze(-1)
+        self.spread = spread
+        self.far = asked.unit
+        self.count = 2 * self.weight.shape[0] * self.weight.shape[1] + self.far
+        self.aim = torch.arange(self.count).repeat_interleave(starts)
+
+    def __call__(
+        self, mechanisms: dict[str, Mechanism], latents: Sequence[Posterior], whose: Tensor
+    ) -> Tensor:
+        expected = self.asked.expected({**self.others, **mechanisms}, latents)
+        values = self.values(expected.expand(len(whose), *expected.shape[1:]))
+        return values.gather(-1, self.aim[whose].unsqueeze(-1)).squeeze(-1)
+
+    def values(self, expected: Tensor) -> Tensor:
+        """Every aim, `[start, aim]`, for expected outcomes `[start, row, column]`."""
+        moved = expected - self.plain
+        # weight is [column, weight, row].
+        each = torch.einsum("kwr,srk->swk", self.weight, moved).flatten(1)
+        found = [each, -each]
+        if self.far:
+            square = (moved / self.spread).square().sum(-1).mean(-1, keepdim=True)
+            found.append((square + 1e-6).sqrt())
+        return torch.cat(found, -1)
+
+
+def _contrasts(asked: Outcome) -> list[Tensor]:
+    """Weights of rows that sum to zero: a rival may raise some rows and lower others."""
+    found = []
+    for name in sorted({*asked.do, asked.outcome}):
+        value = asked.table.values.get(name)
+        if value is None or value.dim() > 2:
+            continue
+        value = value[0].double()
+        spread = value.std()
+        if float(spread) > 0:
+            found.append((value - value.mean()) / spread)
+    return found
+
+
+def _spread(table: Table, name: str, plain: Tensor) -> Tensor:
+    """The outcome's standard deviation, by column; of a level, that of its indicator."""
+    value, support = table.values.get(name), table.schema.supports[name]
+    if value is None:
+        return plain[0].std(0).clamp(min=1e-9)
+    if isinstance(support, Categorical):
+        levels = torch.arange(1, max(support.cardinality, 2))
+        share = (value[0].unsqueeze(-1) == levels).double().mean(0)
+        return (share * (1 - share)).clamp(min=1e-4).sqrt()
+    value = value[0].double()
+    return (value if support.size else value.unsqueeze(-1)).std(0).clamp(min=1e-9)
+
+
+def _best(found: Found, aims: _Aims) -> list[int]:
+    """For each aim the start that came furthest and fits as well; none where none did."""
+    allowed = found.deficit <= 1.02 * TOLERANCE
+    chosen = []
+    for aim in range(aims.count):
+        mine = (aims.aim == aim) & allowed & torch.isfinite(found.answer)
+        reach = torch.where(mine, found.answer, -torch.inf)
+        best = int(reach.argmax())
+        if float(reach[best]) > 0:
+            chosen.append(best)
+    return chosen
+
+
+def _assembled(fitted: Fitted, found: Found, chosen: list[int]) -> list[Fitted]:
+    """A model for each chosen start; what was not searched stays as it is."""
+    if not chosen:
+        return []
+    index = torch.tensor(chosen)
+    mechanisms = {name: m.members(index) for name, m in found.mechanisms.items()}
+    followed = {}
+    for part in found.parts:
+        guide = follow(part.members(index), mechanisms)
+        if guide is not None:
+            followed[guide.latents] = guide
+    models = []
+    for place in range(len(chosen)):
+        alike = torch.full((fitted.members,), place)
+        own = {name: m.members(alike) for name, m in mechanisms.items()}
+        guides = tuple(
+            followed[guide.latents].members(alike) if guide.latents in followed else guide
+            for guide in fitted.guides
+        )
+        models.append(replace(fitted, mechanisms={**fitted.mechanisms, **own}, guides=guides))
+    return models
+
+
+def _parts(first: Fitted, asked: Outcome) -> list[Part]:
+    """What rivals may change: every block that decides the outcome once something is done."""
+    replaced = {name for name, each in asked.do.items() if name not in each.reads}
+    open_names = {node.name for node in asked.path} - replaced
+    found = []
+    for block in blocks(first.declaration):
+        nodes = scope_nodes(block, asked.table)
+        if not any(node.name in open_names for node in nodes):
+            continue
+        guide = next((g for g in first.guides if set(g.latents) <= set(block.latents)), None)
+        beside = [key for key in (guide.inputs if guide else ()) if key in asked.table.values]
+        scope = Scope.of(asked.table, first.mechanisms, nodes=nodes, beside=beside)
+        part = Part.of(scope, guide)
+        if part.trained:
+            found.append(part)
+    return found
+
+
+def _asked(table: Table, do: Do, *, outcome: str, unit: bool) -> Outcome:
+    supports, nodes = table.schema.supports, table.schema.declaration
+    found: dict[str, Intervention] = {}
+    for key, given in world(do).items():
+        name = nodes.node(key).name
+        if isinstance(given, Under):
+            raise QueryError(
+                name,
+                found="a nested question, whose spread is not searched for",
+                mend="Give the value itself, or a function.",
+            )
+        found[name] = as_intervention(
+            _dealt(given, table.rows, vector=bool(supports[name].size)),
+            name=name,
+            support=supports[name],
+            rows=table.rows,
+            supports=supports,
+        )
+    return Outcome.of(table, found, outcome=outcome, unit=unit)
+
+
+def _dealt(given: Any, rows: int, *, vector: bool) -> Any:
+    """Values given row by row, dealt out over as many rows as there are."""
+    import pandas as pd
+
+    if isinstance(given, Tensor):
+        given = given.detach().numpy()
+    if not isinstance(given, list | tuple | np.ndarray | pd.Series | pd.Index):
+        return given
+    values = np.asarray(given)
+    if values.ndim != (2 if vector else 1) or len(values) < 2:
+        return given
+    return values[np.arange(rows) % len(values)]
+
+
+def _drawn(first: Fitted, rows: int, seed: int) -> Table:
+    """Rows that the fitted model generates, without their latents.
+
+    The noises are points of a scrambled Sobol sequence (Owen, 1998), which fill their law evenly:
+    as many random rows would be less than the law itself, and rivals would fit what is luck.
+    """
+    import pandas as pd
+
+    schema, layout = first.schema, Layout.single(rows)
+    nodes = list(first.declaration.nodes.values())
+    learned = [node.name for node in nodes if node.learned]
+    sizes = [math.prod(first.mechanisms[name].noise_shape) for name in learned]
+    engine = torch.quasirandom.SobolEngine(sum(sizes), scramble=True, seed=seed)
+    uniform = engine.draw(rows, dtype=torch.float64).clamp(1e-9, 1 - 1e-9)
+    noises = {}
+    for name, part in zip(learned, torch.special.ndtri(uniform).split(sizes, -1), strict=True):
+        mechanism = first.mechanisms[name]
+        normal = part.reshape(1, rows, *mechanism.noise_shape)
+        noises[name] = normal if mechanism.noise == "normal" else gumbel_of_normal(normal)
+    scope = Scope(schema, first.mechanisms, nodes, {}, {}, layout)
+    with torch.no_grad():
+        values, _ = scope.sweep(noises)
+    known = {
+        node.name: values[node.name].expand(1, rows, *values[node.name].shape[2:])
+        for node in schema.needed
+    }
+    weight = torch.ones(rows, dtype=torch.float64)
+    return derive(Table(schema, known, {}, weight, layout, pd.RangeIndex(rows)), refusal=QueryError)
+
+
+def _collapsed(fitted: Fitted) -> Fitted:
+    """The model with its first member alone, which has the fit itself as its parameters."""
+    index = torch.zeros(1, dtype=torch.int64)
+    return Fitted(
+        fitted.schema,
+        {name: m.members(index) for name, m in fitted.mechanisms.items()},
+        tuple(guide.members(index) for guide in fitted.guides),
+        1,
+        fitted.seed,
+        fitted.diagnostics,
+    )
+
+
+def _rows(fitted: Fitted, parts: Sequence[Part]) -> int:
+    """How many rows the parts were fitted to: the fewest of any variable."""
+    reports = fitted.diagnostics.variables
+    names = [name for part in parts for name in part.trained if name in reports]
+    counts = [reports[name].rows for name in names if reports[name].rows]
+    return min(counts, default=max(fitted.diagnostics.rows, 1))
+
+
+def _refuse_traces(fitted: Fitted) -> None:
+    latent = [n for n in fitted.declaration.nodes.values() if n.per == "trace"]
+    if fitted.declaration.temporal or latent:
+        raise QueryError(
+            "allow",
+            found=f"the spread of {fitted.declaration.name}, which has states, lags or traces",
+            mend="Rivals are searched for in models of independent rows alone.",
+        )
