@@ -92,9 +92,7 @@ def uneven(supports: Supports, random: np.random.Generator) -> Equation:
 def log(supports: Supports, random: np.random.Generator) -> Equation:
     at, scale = line(supports, random, log=True), random.uniform(0.2, 0.5)
     spec = cs.Linear(link="log")
-    return Equation(
-        tuple(supports), Positive(), lambda e, p: np.exp(0.7 * at(p) + scale * e), spec
-    )
+    return Equation(tuple(supports), Positive(), lambda e, p: np.exp(0.7 * at(p) + scale * e), spec)
 
 
 def product(supports: Supports, random: np.random.Generator) -> Equation:
@@ -163,9 +161,7 @@ def spline(supports: Supports, random: np.random.Generator) -> Equation:
         drawn = at(p) + scale * np.exp(0.4 * np.tanh(width(p))) * bent
         return np.exp(0.5 * drawn) if positive else drawn
 
-    return Equation(
-        tuple(supports), Positive() if positive else Real(), value, cs.SplineFlow()
-    )
+    return Equation(tuple(supports), Positive() if positive else Real(), value, cs.SplineFlow())
 
 
 def count(supports: Supports, random: np.random.Generator) -> Equation:

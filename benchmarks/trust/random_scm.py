@@ -241,9 +241,7 @@ def _view(random: np.random.Generator) -> Equation:
 
 _BUILD: Mapping[str, Callable[[str, np.random.Generator], _Built]] = {
     "plain": _plain,
-    "proxies": _confounded(
-        ("v", ("u",)), ("w", ("u",)), ("x", ("u",)), ("y", ("u", "x"))
-    ),
+    "proxies": _confounded(("v", ("u",)), ("w", ("u",)), ("x", ("u",)), ("y", ("u", "x"))),
     "instrument": _confounded(("z", ()), ("x", ("u", "z")), ("y", ("u", "x"))),
     "frontdoor": _confounded(("x", ("u",)), ("m", ("x",)), ("y", ("u", "m"))),
     "bow": _confounded(("x", ("u",)), ("y", ("u", "x"))),

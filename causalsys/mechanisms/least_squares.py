@@ -13,6 +13,8 @@ from causalsys.mechanisms.base import Parents, Sample
 
 _SLICE = 32_768
 _SINGULAR = 1e-10
+_LEAST_OWN = 0.05
+"""What a row keeps of its residual at least, where a coefficient hangs on that row alone."""
 Slices = Callable[[], Iterator[tuple[Tensor, Tensor, Tensor]]]
 
 
@@ -22,7 +24,7 @@ class LeastSquares:
 
     Attributes:
         coefficients: `[member, column]`, the constant first; their covariance is robust to
-            heteroscedasticity (White, 1980).
+            heteroscedasticity (HC3; MacKinnon and White, 1985).
         log_scale: `[member, 1]`, of the residuals; its variance is by their fourth moment.
         rank: The rank of the design; below the number of columns, some of them say the same,
             and the solution is the one of least norm.
@@ -61,9 +63,9 @@ def least_squares(
     kept = list(slices()) if sample.rows <= _SLICE else None
     again = slices if kept is None else lambda: iter(kept)
     estimate, inverse, rank = _estimated(again)
-    score, log_scale, error = _residual(again, estimate)
+    score, log_scale, error = _residual(again, estimate, inverse)
     freedom = sample.rows / max(sample.rows - rank, 1)
-    root = torch.linalg.eigh(freedom * score)
+    root = torch.linalg.eigh(score)
     half = inverse @ (root.eigenvectors * root.eigenvalues.clamp(min=0).sqrt().unsqueeze(-2))
     width = half.shape[-1]
     draws = _centred(sample.members, width + 1, generator=generator).to(half)
@@ -103,12 +105,18 @@ def _estimated(slices: Slices) -> tuple[Tensor, Tensor, int]:
     return (solve @ torch.stack(moments).sum(0)).squeeze(-1), solve, int(kept[0].sum())
 
 
-def _residual(slices: Slices, estimate: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The covariance of the scores, the log of the residual's scale, and that log's error."""
+def _residual(slices: Slices, estimate: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The covariance of the scores, the log of the residual's scale, and that log's error.
+
+    The scores are those of residuals from fits that leave their row out: a row draws the fit
+    towards itself, the more so the further out it is (HC3; MacKinnon and White, 1985).
+    """
     sums, largest = [], []
     for full, line, weight in slices():
         residual = line - (estimate.unsqueeze(-2) @ full).squeeze(-2)
-        score = full * (weight * residual).unsqueeze(-2)
+        leverage = weight * ((inverse @ full) * full).sum(-2)
+        left_out = weight * residual / (1 - leverage).clamp(min=_LEAST_OWN)
+        score = full * left_out.unsqueeze(-2)
         square, twice = residual**2, weight**2
         terms = (square @ weight, square @ twice, square**2 @ twice)
         sums.append((score @ score.mT, weight.sum(), twice.sum(), *terms))

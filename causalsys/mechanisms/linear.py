@@ -27,7 +27,7 @@ class LinearMechanism(Additive):
     """`link(value) = constant + weight · columns + residual`, by weighted least squares.
 
     Member 0 has the least-squares estimate; the others are drawn from its sampling
-    distribution with the heteroscedasticity-robust covariance (White, 1980), so that their
+    distribution with a heteroscedasticity-robust covariance (`least_squares`), so that their
     spread is the parameters' uncertainty.
     """
 

@@ -51,10 +51,12 @@ class Draws:
     Attributes:
         values: `[sample, row]`, or `[sample, row, size]` for a vector.
         unit: The quantity's unit.
+        members: How many parameter sets the samples take turns with; 0 if each has its own.
     """
 
     values: NDArray[np.float64]
     unit: str = ""
+    members: int = 0
 
     def mean(self) -> NDArray[np.float64]:
         """The mean of each row, `[row]`."""
@@ -66,12 +68,12 @@ class Draws:
         Raises:
             QueryError: The level is not between 0 and 1.
         """
-        return _interval(self.values, level)
+        return _interval(self.values, level, self.members)
 
     def average(self, level: float = 0.9) -> Estimate:
         """The mean over all rows, with the interval of that mean over samples."""
         means = self.values.reshape(len(self.values), -1).mean(axis=1)
-        low, high = _interval(means[:, None], level)[0]
+        low, high = _interval(means[:, None], level, self.members)[0]
         return Estimate(float(means.mean()), float(low), float(high), level)
 
 
@@ -90,6 +92,7 @@ class Answer:
         inferred: Which variables were inferred because the evidence lacks them.
         outcome: What was asked for, where it was named.
         rivals: The answers of models that fit as well, where only a spread may be told.
+        members: How many parameter sets the samples take turns with.
     """
 
     values: Mapping[str, Tensor]
@@ -101,6 +104,7 @@ class Answer:
     inferred: tuple[str, ...] = ()
     outcome: str | None = None
     rivals: tuple[Answer, ...] = ()
+    members: int = 0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -139,7 +143,7 @@ class Answer:
             NotIdentifiedError: Graph, shapes and data cannot carry it.
         """
         values = self._tensor(name, self._world(world)).double().numpy().copy()
-        return Draws(values, self._unit(name))
+        return Draws(values, self._unit(name), self.members)
 
     def observed(self, name: str) -> Draws:
         """What was observed of a variable, or inferred of it, before anything was done."""
@@ -151,7 +155,8 @@ class Answer:
             )
         if name not in self.factual:
             raise UnknownNameError.among(name, self.names, where="the answer")
-        return Draws(self.factual[name].double().numpy().copy(), self._unit(name))
+        values = self.factual[name].double().numpy().copy()
+        return Draws(values, self._unit(name), self.members)
 
     def mean(self, name: str, *, world: int | None = None) -> NDArray[np.float64]:
         """The mean of each row, `[row]`; for a boolean its probability."""
@@ -204,7 +209,7 @@ class Answer:
         there = (
             self.factual[name] if against is None else self._tensor(name, self._world(against))
         ).double()
-        return Draws((here - there).numpy(), self._unit(name))
+        return Draws((here - there).numpy(), self._unit(name), self.members)
 
     def spread(self, name: str, *, world: int | None = None) -> NDArray[np.float64]:
         """What models that fit as well say of each row, the least and the most, `[row, 2]`.
@@ -340,17 +345,56 @@ class Answer:
             )
 
 
-def _interval(values: NDArray[np.float64], level: float) -> NDArray[np.float64]:
+def _interval(values: NDArray[np.float64], level: float, members: int = 0) -> NDArray[np.float64]:
+    """The central interval over draws `[sample, ...]`, as `[..., 2]`.
+
+    Sample `s` has the parameters of member `s % members`, so that of parameters there are never
+    more draws than members. Where they are few, their part of the spread is Student's.
+    """
     if not isinstance(level, int | float) or not 0 < level < 1:
         raise QueryError("level", found=repr(level), mend="Give a number between 0 and 1.")
     tail = (1 - level) / 2
     count = len(values)
-    if count >= _FEW:
-        return np.moveaxis(np.quantile(values, [tail, 1 - tail], axis=0), 0, -1)
-    mean = values.mean(axis=0)
     if count == 1:
-        return np.stack([mean, mean], axis=-1)
-    from scipy.stats import t
+        return np.stack([values[0], values[0]], axis=-1)
+    own = members if members > 1 and 2 * members <= count else count
+    if own < _FEW:
+        from scipy.stats import t
 
-    reach = t.ppf(1 - tail, count - 1) * values.std(axis=0, ddof=1) * np.sqrt(1 + 1 / count)
-    return np.stack([mean - reach, mean + reach], axis=-1)
+        # One member is the estimate itself and does not vary, so there is a degree of freedom
+        # less; and their mean is as uncertain as a mean of so many.
+        degrees, wider = max(own - 2, 1), np.sqrt(1 + 1 / own)
+        if own == count:
+            mean = values.mean(axis=0)
+            reach = wider * t.ppf(1 - tail, degrees) * values.std(axis=0, ddof=1)
+            return np.stack([mean - reach, mean + reach], axis=-1)
+        law = wider * t.ppf((np.arange(count) + 0.5) / count, degrees)
+        values = _spread(values, own, law)
+    return np.moveaxis(np.quantile(values, [tail, 1 - tail], axis=0), 0, -1)
+
+
+def _spread(
+    values: NDArray[np.float64], members: int, law: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The draws, what tells their members apart being drawn from a law instead.
+
+    The variance between members is what their means' exceeds that of their own draws (a random
+    effect, by analysis of variance).
+
+    Args:
+        values: `[sample, ...]`.
+        members: How many members there are.
+        law: As many values as there are samples, in units of the deviation between members.
+    """
+    member = np.arange(len(values)) % members
+    each = [values[member == m] for m in range(members)]
+    means = np.stack([part.mean(axis=0) for part in each])
+    within = np.mean([part.var(axis=0, ddof=1) / len(part) for part in each], axis=0)
+    total = means.var(axis=0, ddof=1)
+    between = np.clip(total - within, 0, None)
+    share = between / np.where(total > 0, total, 1)
+    order = np.random.default_rng(0).permutation(len(values))
+    law = law[order].reshape(-1, *[1] * (values.ndim - 1))
+    moved = values - share * (means - means.mean(axis=0))[member] + np.sqrt(between) * law
+    whole = bool((values == np.rint(values)).all())
+    return np.rint(moved) if whole else moved

@@ -123,7 +123,9 @@ def _drawn(
     made = [_world(each, fitted, plan, index=index) for each in dos]
     judged = terms.judged(dos, made, evidence=None)
     values = plan.predict(made)
-    return Answer(values, {}, fitted.schema.supports, titles(dos), index, judged)
+    return Answer(
+        values, {}, fitted.schema.supports, titles(dos), index, judged, members=fitted.members
+    )
 
 
 def log_prob(fitted: Fitted, data: object) -> NDArray[np.float64]:
@@ -194,6 +196,7 @@ def _answer(
         index,
         judged,
         found.inferred,
+        members=fitted.members,
     )
 
 

@@ -57,8 +57,8 @@ def test_few_members_have_an_interval_of_student() -> None:
     draws = Draws(np.arange(8.0).reshape(8, 1))
     low, high = draws.interval(0.9)[0]
     assert (low + high) / 2 == pytest.approx(3.5)
-    # t(0.95, 7) = 1.8946, the deviation is 2.4495, and a ninth draw has sqrt(1 + 1/8).
-    assert high - 3.5 == pytest.approx(1.8946 * 2.4495 * np.sqrt(9 / 8), rel=1e-4)
+    # t(0.95, 6) = 1.9432, the deviation is 2.4495, and a ninth draw has sqrt(1 + 1/8).
+    assert high - 3.5 == pytest.approx(1.9432 * 2.4495 * np.sqrt(9 / 8), rel=1e-4)
     alone = Draws(np.full((1, 1), 2.0)).interval(0.9)
     assert alone.tolist() == [[2.0, 2.0]]
 
@@ -67,7 +67,7 @@ def test_averages_are_over_rows_first(answer: Answer) -> None:
     estimate = answer.average("spline", world=0)
     draws = answer.draws("spline", world=0).values
     assert estimate.value == pytest.approx(draws.mean())
-    low, high = np.quantile(draws.mean(1), [0.05, 0.95])
+    low, high = Draws(draws.mean(1)[:, None], members=2).interval(0.9)[0]
     assert (estimate.low, estimate.high) == pytest.approx((low, high))
     assert str(estimate) == f"{estimate.value:.4g} [{estimate.low:.4g}, {estimate.high:.4g}]"
 
@@ -147,3 +147,20 @@ def test_samples_look_like_the_data() -> None:
         values = drawn.draws(name).values
         assert values.mean() == pytest.approx(data[name].mean(), abs=0.4 * data[name].std()), name
         assert values.std() == pytest.approx(data[name].std(), rel=0.4), name
+
+
+def test_many_draws_of_few_members_have_an_interval_of_student() -> None:
+    """The draws of one member agree: 128 of them say no more than eight do."""
+    members = np.arange(8.0) / 2
+    ends = Draws(np.tile(members, 16)[:, None], members=8).interval(0.9)[0]
+    alone = Draws(members[:, None]).interval(0.9)[0]
+    # The law has 128 steps: near its ends one of them is a twentieth of the half width.
+    np.testing.assert_allclose(ends, alone, atol=0.05 * np.ptp(alone) / 2)
+
+
+def test_members_that_agree_leave_the_draws_as_they_are() -> None:
+    random = np.random.default_rng(0)
+    values = random.normal(size=(4000, 3))
+    ends = Draws(values, members=8).interval(0.9)
+    # Chance alone makes eight means differ; what it explains is no spread of parameters.
+    np.testing.assert_allclose(ends, np.quantile(values, [0.05, 0.95], axis=0).T, atol=0.08)
