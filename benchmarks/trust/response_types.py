@@ -31,7 +31,7 @@ class ResponseTypes:
 
     Args:
         graph: Four variables or so: the combinations are counted out.
-        seed: Of the points, and of the functions of known variables.
+        seed: Of the points.
         classes: How many values each latent has.
         values: How many values a variable has, where not two.
     """
@@ -50,14 +50,25 @@ class ResponseTypes:
         self._rng = np.random.default_rng(seed)
         ties = nx.Graph([(a, b) for a, others in graph.siblings.items() for b in others])
         self._latents = sorted(sorted(clique) for clique in nx.find_cliques(ties))
+        sizes = [self._values[n] ** self._settings(n) for n in graph.nodes if n not in graph.known]
+        if prod(sizes) > 2**20:
+            raise ValueError(f"{prod(sizes)} combinations of functions are too many to count out")
         self._types = {name: self._functions(name) for name in graph.nodes}
         self._factual = self._index(self.world({}))
 
+    def _settings(self, name: str) -> int:
+        return prod(self._values[parent] for parent in self.graph.parents[name])
+
     def _functions(self, name: str) -> np.ndarray:
-        """The functions open to a variable, [type, setting of its parents]."""
-        settings = prod(self._values[parent] for parent in self.graph.parents[name])
+        """The functions open to a variable, [type, setting of its parents].
+
+        A known one is the sum of its parents, so that each of them moves it.
+        """
+        settings = self._settings(name)
         if name in self.graph.known:
-            return self._rng.integers(self._values[name], size=(1, settings))
+            sizes = [self._values[parent] for parent in sorted(self.graph.parents[name])]
+            inputs = np.indices(sizes).reshape(len(sizes), settings)
+            return inputs.sum(0, keepdims=True) % self._values[name]
         return np.array(list(product(range(self._values[name]), repeat=settings)))
 
     def world(self, do: Mapping[str, str]) -> dict[str, np.ndarray]:

@@ -81,16 +81,17 @@ def counterfactual(
     if isinstance(ancestral(graph, [*given, *outcome]), Clash):
         return Determined(impossible=True)
     # A known equation may be asked in as many worlds as one likes: only its inputs matter.
-    outcome = [each for event in outcome for each in _inputs(graph, event)]
-    given = [each for event in given for each in _inputs(graph, event)]
-    graph = inlined(graph, keep={name for event in (*outcome, *given) for name in event.do})
-    relevant = _relevant(graph, outcome, given)
-    asked = _factors(graph, [*given, *outcome], relevant)
-    for factor in (*asked, *_factors(graph, given, relevant)):
-        trouble = _two_worlds(graph, factor) or _kernel(graph, factor.district)
+    asked = [each for event in outcome for each in _inputs(graph, event)]
+    told = [tuple(_inputs(graph, event)) for event in given]
+    seen = [each for events in told for each in events]
+    plain = inlined(graph, keep={name for event in (*asked, *seen) for name in event.do})
+    relevant = _relevant(plain, asked, told)
+    factors = _factors(plain, [*seen, *asked], relevant)
+    for factor in (*factors, *_factors(plain, seen, relevant)):
+        trouble = _two_worlds(plain, factor) or _kernel(plain, factor.district)
         if trouble:
             return trouble
-    return Determined(asked)
+    return Determined(factors)
 
 
 def _check(graph: Mixed, events: Iterable[Event], given: Iterable[Event]) -> None:
@@ -103,22 +104,26 @@ def _check(graph: Mixed, events: Iterable[Event], given: Iterable[Event]) -> Non
             raise QueryError(event.variable, found="no value given", mend="Give its label.")
 
 
-def _relevant(graph: Mixed, outcome: Collection[Event], given: Collection[Event]) -> Names:
+def _relevant(graph: Mixed, outcome: Iterable[Event], given: Iterable[Collection[Event]]) -> Names:
     """The variables of all factors that the outcome cannot be parted from.
 
-    Factors are tied by the values that are summed over in both; what is given ties nothing
-    (ancestral components: Correa, Lee and Bareinboim, ICML 2022, section 5).
+    Factors are tied by the values that are summed over in both, and by an equation whose value is
+    given; any other value that is given ties nothing (ancestral components: Correa, Lee and
+    Bareinboim, ICML 2022, section 5).
     """
-    whole = ancestral(graph, [*given, *(replace(event, value=None) for event in outcome)])
+    seen = [event for events in given for event in events]
+    whole = ancestral(graph, [*seen, *(replace(event, value=None) for event in outcome)])
     assert not isinstance(whole, Clash)
+    nothing: Names = frozenset()
+    ties = [(factor.district, _summed(factor)) for factor in whole.factors]
+    ties += [(nothing, {whole.values[e.variable, e.world] for e in events}) for events in given]
     reach = {whole.values[event.variable, event.world] for event in outcome}
     found: set[str] = set()
-    left = list(whole.factors)
-    while near := [f for f in left if reach & _summed(f)]:
-        left = [f for f in left if f not in near]
-        for factor in near:
-            found |= factor.district
-            reach |= _summed(factor)
+    while near := [tie for tie in ties if any(isinstance(v, int) for v in reach & tie[1])]:
+        ties = [tie for tie in ties if tie not in near]
+        for district, summed in near:
+            found |= district
+            reach |= summed
     return frozenset(found)
 
 
