@@ -111,18 +111,9 @@ def ancestral(graph: Mixed, events: Iterable[Event]) -> Ancestral | Clash:
     Returns:
         The factors; or the variable that would need two values at once.
     """
-    asked: dict[World, dict[str, str | None]] = {}
-    for event in events:
-        label = event.do.get(event.variable)
-        seen = asked.setdefault(event.world, {})
-        if label is not None and event.value in (None, label):
-            continue
-        if label is not None or (
-            None not in (event.value, seen.get(event.variable))
-            and event.value != seen[event.variable]
-        ):
-            return Clash(event.variable)
-        seen[event.variable] = event.value or seen.get(event.variable)
+    asked = _by_world(events)
+    if isinstance(asked, Clash):
+        return asked
     needed = {
         world: reached(seen, {n: p - dict(world).keys() for n, p in graph.parents.items()})
         for world, seen in asked.items()
@@ -139,12 +130,26 @@ def ancestral(graph: Mixed, events: Iterable[Event]) -> Ancestral | Clash:
                 setting = tuple((p, held[p, world]) for p in sorted(graph.parents[name]))
                 alike.setdefault(setting, []).append(world)
         for setting, worlds in alike.items():
-            labels = {asked[world].get(name) for world in worlds} - {None}
+            labels = {label for world in worlds if (label := asked[world].get(name)) is not None}
             if len(labels) > 1:
                 return Clash(name)
-            value = labels.pop() or next(fresh) if labels else next(fresh)
+            value: Value = labels.pop() if labels else next(fresh)
             held.update(((name, world), value) for world in worlds)
             terms.append(Term(name, FrozenDict(setting), value))
     districts = graph.keep({term.variable for term in terms}).districts()
     factors = (Factor(d, tuple(t for t in terms if t.variable in d)) for d in districts)
     return Ancestral(tuple(factors), FrozenDict(held))
+
+
+def _by_world(events: Iterable[Event]) -> dict[World, dict[str, str | None]] | Clash:
+    """The labels asked for in each world, of what it does not set."""
+    found: dict[World, dict[str, str | None]] = {}
+    for event in events:
+        name = event.variable
+        labels = found.setdefault(event.world, {})
+        held = event.do.get(name, labels.get(name))
+        if None not in (held, event.value) and held != event.value:
+            return Clash(name)
+        if name not in event.do:
+            labels[name] = held if event.value is None else event.value
+    return found
