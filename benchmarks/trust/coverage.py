@@ -20,13 +20,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-import causalsys as cs
 from benchmarks.trust.random_scm import RandomSCM, random_scm
 from benchmarks.trust.rows import TrustRow
 from benchmarks.trust.truth import Array
-from causalsys.query.answer import Answer, Draws, Estimate
+from causalsys.query.answer import Answer, Estimate
 
 NAME = "coverage"
 LEVEL = 0.9
@@ -89,8 +87,8 @@ def _once(system: RandomSCM, repeat: int, *, low: float, high: float) -> Found:
     fitted = system.model.fit(data, seed=repeat)
     noises = truth.noises(_NEW, seed=seed + 500)
     changed = truth.values(noises, system.do)[name]
-    answer = fitted.counterfactual(truth.seen(truth.values(noises)), do=system.do)
-    drawn = fitted.sample(_DRAWN, do=[system.against, system.do])
+    answer = fitted.counterfactual(truth.seen(truth.values(noises)), do=system.do, outcome=name)
+    drawn = fitted.sample(_DRAWN, do=[system.against, system.do], outcome=name)
     asked = {
         "effect": (drawn.contrast(name, world=1, against=0).average(LEVEL), high - low),
         "mean": (drawn.average(name, LEVEL, world=1), high),
