@@ -25,6 +25,8 @@ _ROWS = 5000
 _FEW = 60
 """With fewer rows nothing but the simplest family is tried."""
 _TREES = 500
+_ERRORS = 1.5
+"""A candidate this many standard errors below the best is about as good as it."""
 _ROWS_PER_TERM = 20
 _HIDDEN = (16, 16, 16)
 """Three narrow layers compose, where two wide ones patch: half the error where a parent is moved
@@ -91,9 +93,9 @@ def choose(
 ) -> tuple[specs.MechanismSpec, Mechanism, str, dict[str, float]]:
     """Choose a family by the log likelihood of held-out rows.
 
-    Each candidate is fitted with one member to two thirds of at most 5000 rows, and
-    scored on the rest. The simplest one within a standard error of the best wins, the error
-    being that of the rows' paired differences (the one-standard-error rule of Breiman,
+    Each candidate is fitted with one member to either half of at most 5000 rows, and scored on
+    the other half. The simplest one that is about as good as the best wins: within 1.5 standard
+    errors of the rows' paired differences (after the one-standard-error rule of Breiman,
     Friedman, Olshen and Stone, 1984).
 
     Args:
@@ -168,31 +170,33 @@ def _compare(
     training: Training,
 ) -> tuple[specs.MechanismSpec, str, dict[str, float]]:
     order = torch.randperm(sample.rows, generator=training.generator())[:_ROWS]
-    cut = len(order) // 3
-    first = sample.first()
-    learn, check = first.take(order[cut:]), first.take(order[:cut])
-    weight = check.weight[0] / check.weight[0].sum()
+    first, cut = sample.first(), len(order) // 2
+    halves = first.take(order[:cut]), first.take(order[cut:])
+    weight = torch.cat([halves[1].weight[0], halves[0].weight[0]])
+    weight = weight / weight.sum()
     rows: dict[str, Tensor] = {}
     for spec in tried:
-        fitted = build(spec, support, parents=parents).fit(learn, training=training)
-        with torch.no_grad():
-            score = fitted.log_prob(check.value, check.parents)[0]
-        rows[title(spec)] = torch.nan_to_num(score, nan=-1e6, neginf=-1e6)
+        mechanism, parts = build(spec, support, parents=parents), []
+        for learn, check in (halves, halves[::-1]):
+            fitted = mechanism.fit(learn, training=training)
+            with torch.no_grad():
+                parts.append(fitted.log_prob(check.value, check.parents)[0])
+        rows[title(spec)] = torch.nan_to_num(torch.cat(parts), nan=-1e6, neginf=-1e6)
     scores = {name: float((weight * score).sum()) for name, score in rows.items()}
     best = max(scores, key=lambda name: scores[name])
     for spec in tried:
         gap = rows[best] - rows[title(spec)]
         mean = (weight * gap).sum()
         error = math.sqrt(float((weight**2 * (gap - mean) ** 2).sum()))
-        if float(mean) <= error:
+        if float(mean) <= _ERRORS * error:
             return spec, _reason(title(spec), best, scores), scores
-    raise AssertionError("the best family is within an error of itself")
+    raise AssertionError("the best family is as good as itself")
 
 
 def _reason(chosen: str, best: str, scores: Mapping[str, float]) -> str:
     told = f"{chosen}: held-out log likelihood {scores[chosen]:.3g} per row"
     others = {name: score for name, score in scores.items() if name != chosen}
     if chosen != best:
-        return f"{told}, the simplest within a standard error of {best} at {scores[best]:.3g}"
+        return f"{told}, simpler than {best} at {scores[best]:.3g} and about as good"
     second = max(others, key=lambda name: others[name])
     return f"{told}, {scores[chosen] - others[second]:.2g} more than {second}"
