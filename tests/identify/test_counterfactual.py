@@ -49,9 +49,10 @@ FAIR = Mixed.of("zxmy", directed=edges("zx zm zy xm xy my"))
 WITNESS = Mixed.of("xwdzy", directed=edges("xw wy dz zy"), bidirected=edges("xy"))
 TWINS = Mixed.of("xyw", directed=edges("xy xw"), bidirected=edges("yw"))
 INSTRUMENT = Mixed.of("zxy", directed=edges("zx xy"), bidirected=edges("xy"))
+ASIDE = Mixed.of("azxy", directed=edges("az zy xy"), bidirected=edges("az"))
 
-PUBLISHED = {
-    # What is asked; what is known; whether it is identified.
+CASES = {
+    # Under which graph; what is asked; what is known; whether it is identified.
     "effect, bow": (BOW, "y[x=0]=1", "", False),
     "effect on the treated, bow": (BOW, "y[x=0]=1", "x=1", False),
     "consistency": (BOW, "y[x=1]=1", "x=1", True),
@@ -72,13 +73,16 @@ PUBLISHED = {
     "Shpitser and Pearl 2007, figure 1": (WITNESS, "y[x=0]=1", "x=1 z[d=0]=1 d=0", True),
     "two children of x that share a latent": (TWINS, "y[x=0]=1 w[x=1]=1", "", False),
     "the same, in one world": (TWINS, "y[x=1]=1 w[x=1]=1", "", True),
+    "what is given is not identified itself": (ASIDE, "y[x=0]=1", "x=1 z[a=0]=1", False),
+    "the same, and it cuts": (ASIDE, "y[a=0,x=0]=1", "x=1 z[a=0]=1", True),
+    "the same, and it does not matter": (ASIDE, "x=1", "z[a=0]=1", True),
     "a child that stays": (TWINS, "w[y=1]=1", "y=0", True),
 }
 
 
-@pytest.mark.parametrize("case", PUBLISHED)
-def test_published_cases(case: str) -> None:
-    graph, outcome, known, identified = PUBLISHED[case]
+@pytest.mark.parametrize("case", CASES)
+def test_cases_from_the_literature(case: str) -> None:
+    graph, outcome, known, identified = CASES[case]
     question = events(outcome), events(known)
     found = counterfactual(graph, outcome=question[0], given=question[1])
     assert isinstance(found, Determined) == identified
@@ -143,6 +147,8 @@ def test_known_equations_may_be_asked_in_many_worlds() -> None:
     total = Mixed.of("xby", directed=edges("xy by"), bidirected=edges("xb"), known="y")
     found = counterfactual(total, outcome=events("y[x=0]=1"), given=events("x=1 b=1 y=0"))
     assert isinstance(found, Determined)
+    held = Mixed.of("wxy", directed=edges("wx xy"), bidirected=edges("wx"), known="y")
+    assert isinstance(counterfactual(held, outcome=events("y[w=0,y=1]=1")), Determined)
     further = Mixed.of("xmy", directed=edges("xm my"), known="m")
     row = counterfactual(further, outcome=events("y[x=0]=1"), given=events("x=1 m=1 y=0"))
     assert isinstance(row, Undetermined)
