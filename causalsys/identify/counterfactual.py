@@ -21,7 +21,8 @@ class Determined:
 
     Attributes:
         factors: What it is made of: P(outcome | given) is the sum of their product over all
-            numbered values, divided by its own sum over the outcome.
+            numbered values, divided by its own sum over the outcome. Of known equations, their
+            inputs stand here.
         impossible: Whether the outcome contradicts what is given, so that the answer is zero.
     """
 
@@ -66,7 +67,9 @@ def counterfactual(
 
     The method is that of Correa, Lee and Bareinboim ("Nested Counterfactual Identification from
     Arbitrary Surrogate Experiments", NeurIPS 2021; "Counterfactual Transportability", ICML 2022),
-    which is complete. Observed probabilities are taken to be positive, as always in this room.
+    which is complete where no equation is known and no value is found by exclusion (seen to be
+    neither of two, it must be the third). Observed probabilities are taken to be positive, but for
+    what known equations rule out.
 
     Example:
         >>> bow = Mixed.of("xy", directed=[("x", "y")], bidirected=[("x", "y")])
@@ -145,7 +148,9 @@ def _two_worlds(graph: Mixed, factor: Factor) -> Undetermined | None:
         return None
     variables = [term.variable for term in factor.terms]
     under = twice[0]
-    settings = " and ".join(f"with {under} = {_shown(value)}" for value in values[under])
+    settings = f"under different values of {under}"
+    if all(isinstance(value, str) for value in values[under]):
+        settings = " and ".join(f"with {under} = {value}" for value in values[under])
     again = [name for name in graph.nodes if variables.count(name) > 1]
     if again:
         words = f"the mechanism of {again[0]} is needed {settings} at once"
@@ -153,10 +158,6 @@ def _two_worlds(graph: Mixed, factor: Factor) -> Undetermined | None:
         tied = _listed(graph, factor.district)
         words = f"{tied} share latents, and are needed {settings} at once"
     return Undetermined("two worlds", (again or twice)[0], factor.district, words)
-
-
-def _shown(value: str | int) -> str:
-    return value if isinstance(value, str) else "any value"
 
 
 def _kernel(graph: Mixed, district: Names) -> Undetermined | None:

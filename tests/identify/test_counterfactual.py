@@ -95,6 +95,9 @@ def test_the_reason_names_what_is_needed_twice_or_what_latents_tie() -> None:
     assert isinstance(twice, Undetermined)
     assert (twice.kind, twice.variable) == ("two worlds", "y")
     assert twice.reason == "the mechanism of y is needed with x = 1 and with x = 0 at once"
+    through = counterfactual(FRONTDOOR, outcome=events("y[x=0]=1"), given=events("x=1 y=1"))
+    assert isinstance(through, Undetermined)
+    assert through.reason == "the mechanism of y is needed under different values of m at once"
     treated = counterfactual(BOW, outcome=events("y[x=0]=1"), given=events("x=1"))
     assert isinstance(treated, Undetermined)
     assert (treated.kind, treated.variable, treated.district) == ("two worlds", "x", {"x", "y"})
