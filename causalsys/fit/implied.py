@@ -21,7 +21,7 @@ class Implied:
     """An independence that a graph implies.
 
     Attributes:
-        variable: The later of the two, in this step.
+        variable: One of the two, in this step, and no cause of the other.
         other: The other one, with its lag: `load`, `load[-1]`.
         given: What makes them independent, with lags, in causal order.
     """
@@ -94,9 +94,10 @@ class Window:
             if lag or not nodes[name].learned:
                 continue
             for other in points[: sum(p in points for p in self._before(point))]:
-                given = self.separator(point, other, among=points)
-                if given is not None and not self._follows(other, given):
-                    found.append(Implied(point, other, given))
+                one, two = (other, point) if self._sharper(other, point) else (point, other)
+                given = self.separator(one, two, among=points)
+                if given is not None and not self._follows(two, given):
+                    found.append(Implied(one, two, given))
         return tuple(found)
 
     def separator(self, one: str, other: str, *, among: Collection[str]) -> tuple[str, ...] | None:
@@ -124,6 +125,21 @@ class Window:
     def separates(self, one: str, other: str, given: Collection[str]) -> bool:
         """Whether `given` makes two points independent, in rows that were logged."""
         return self.mixed.m_separated({one}, {other}, given={*given, *self.always})
+
+    def _sharper(self, one: str, other: str) -> bool:
+        """Whether `one`, by itself or given its parents, is the better one of two to test.
+
+        Of two variables that neither cause the other, the noise of the one with more parents
+        is the smaller one; under a latent there is none.
+        """
+        name, lag = self.places[one]
+        mixed = self.mixed
+        if lag or not self.declaration.nodes[name].learned or mixed.siblings[one]:
+            return False
+        if one in mixed.ancestors({other}):
+            return False
+        parents = len(mixed.parents[one]), len(mixed.parents[other])
+        return bool(mixed.siblings[other]) or parents[0] > parents[1]
 
     def _before(self, point: str) -> tuple[str, ...]:
         return self.mixed.nodes[: self.mixed.nodes.index(point)]

@@ -149,7 +149,7 @@ def mends(window: Window, rejected: Sequence[Implied], held: Sequence[Implied]) 
         first = order[0]
         same = tuple(addition for addition in order if ties[addition] == ties[first])
         tests = tuple((test.variable, test.other) for test in ties[first])
-        found.append(Mend(same, tests, best[1] - best[0]))
+        found.append(Mend(same, tests, -best[1]))
         window = added(window, first)
         left = [test for test in left if test not in ties[first]]
         kept = [test for test in kept if _holds(test, window)]
