@@ -89,12 +89,15 @@ def counterfactual(
     seen = [each for events in told for each in events]
     plain = inlined(graph, keep={name for event in (*asked, *seen) for name in event.do})
     relevant = _relevant(plain, asked, told)
-    factors = _factors(plain, [*seen, *asked], relevant)
-    for factor in (*factors, *_factors(plain, seen, relevant)):
+    above = _factors(plain, [*seen, *asked], relevant)
+    below = _factors(plain, seen, relevant)
+    for factor in (*above, *below):
+        if factor in above and factor in below and not _summed(factor):
+            continue  # It cancels.
         trouble = _two_worlds(plain, factor) or _kernel(plain, factor.district)
         if trouble:
             return trouble
-    return Determined(factors)
+    return Determined(above)
 
 
 def _check(graph: Mixed, events: Iterable[Event], given: Iterable[Event]) -> None:

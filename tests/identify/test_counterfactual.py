@@ -76,6 +76,7 @@ CASES = {
     "what is given is not identified itself": (ASIDE, "y[x=0]=1", "x=1 z[a=0]=1", False),
     "the same, and it cuts": (ASIDE, "y[a=0,x=0]=1", "x=1 z[a=0]=1", True),
     "the same, and it does not matter": (ASIDE, "x=1", "z[a=0]=1", True),
+    "what is given cancels": (PLAIN, "x=1 y=0", "y[x=1]=0 y[x=0]=1", True),
     "a child that stays": (TWINS, "w[y=1]=1", "y=0", True),
 }
 
