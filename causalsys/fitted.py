@@ -27,6 +27,7 @@ from causalsys.identify.question import ask as ask_question
 from causalsys.identify.verdict import Verdict
 from causalsys.query import ask
 from causalsys.query.answer import Answer
+from causalsys.query.bounded import bounds
 from causalsys.query.exact import exact
 from causalsys.query.intervention import Do
 from causalsys.query.sensitivity import Sensitivity, sensitivity
@@ -157,6 +158,41 @@ class FittedSCM(Fitted):
             QueryError: Something the question depends on is no category.
         """
         return exact(self, name, do=do or {}, given=given or {})
+
+    def bounds(
+        self,
+        outcome: str,
+        *,
+        do: Mapping[str, Level],
+        given: Mapping[str, Level] | None = None,
+        row: Mapping[str, Level] | None = None,
+        rising: Sequence[tuple[str, str]] = (),
+    ) -> pd.DataFrame:
+        """Sharp bounds on the probabilities of a category, whatever its latents and noise are.
+
+        They are the least and the most over all models of the graph that have the fitted law of
+        what is observed; no shape of a mechanism is assumed, no number of a latent's levels.
+
+        Args:
+            outcome: A category whose causes are categories too.
+            do: Levels that are set.
+            given: Levels that hold in the world in which `do` is done.
+            row: What is known of a row as it was. `bounds("y", do={"x": False}, row={"x": True,
+                "y": True})` bounds the probability that x was necessary for y (Pearl, 2009, 9.2).
+            rising: Pairs (cause, effect): the effect's level never falls as the cause's rises.
+
+        Returns:
+            A row per level: `low` and `high` by the best estimate of the law, `least` and `most`
+            over all members; whether both ends are attained (`sharp`); and the share of rows that
+            contradict the graph (`misfit`), which is 0 unless the graph is wrong.
+
+        Raises:
+            QueryError: Something in question is no category, or the program is too large.
+            EvidenceError: What is known of the row cannot happen.
+
+        Source: Balke and Pearl (JASA 1997); see `causalsys.identify.bounds`.
+        """
+        return bounds(self, outcome, do=do, given=given or {}, row=row or {}, rising=tuple(rising))
 
     def identify(
         self,

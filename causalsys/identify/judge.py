@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from causalsys.identify.additions import additions
+from causalsys.identify.discrete import bounded
 from causalsys.identify.population import population
 from causalsys.identify.question import Question
 from causalsys.identify.rows import rows
@@ -29,6 +30,8 @@ class Judge:
             found = bare(self.view, question)
             if not found.answerable:
                 found = replace(found, additions=additions(self.view, question, bare))
+                if bounded(self.view, question):
+                    found = replace(found, status="bounded")
             self._known[question] = found
         return self._known[question]
 

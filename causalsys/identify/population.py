@@ -151,7 +151,7 @@ def _shifted(view: View, question: Question) -> Verdict:
     simple = not (view.declaration.temporal or view.lasting or question.given)
     if simple and all(reads == (name,) for name, reads in question.reads):
         done = FrozenDict({name: f"{name}*" for name in question.do})
-        events = [Event(question.outcome, done, f"{question.outcome}*")]
+        events = [Event(question.outcome, done)]
         events += [Event(name, FrozenDict(), name) for name, _ in question.reads]
         if isinstance(counterfactual(mixed, outcome=events), Determined):
             reason = "The graph alone carries it (ctf-ID)."

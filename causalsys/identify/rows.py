@@ -115,7 +115,7 @@ def _from_graph(view: View, question: Question) -> bool:
         return False
     done = FrozenDict({name: f"{name}*" for name in question.do})
     seen = [Event(name, FrozenDict(), name) for name in sorted(question.evidence)]
-    asked = [Event(question.outcome, done, f"{question.outcome}*")]
+    asked = [Event(question.outcome, done)]
     return isinstance(counterfactual(mixed, outcome=asked, given=seen), Determined)
 
 

@@ -29,7 +29,7 @@ def exact(
     import pandas as pd
 
     nodes = _relevant(fitted, [name, *do, *given])
-    codes = {key: _code(fitted, key, level) for key, level in {**do, **given}.items()}
+    codes = {key: code_of(fitted, key, level) for key, level in {**do, **given}.items()}
     both = sorted(set(do) & set(given))
     if both:
         raise InterventionError(both[0], found="both set and given", mend="Give it once.")
@@ -58,6 +58,30 @@ def _query(
 ) -> NDArray[np.float64]:
     """One member's probabilities; an intervention cuts the edges into its variable."""
     from pgmpy.inference import VariableElimination
+
+    if name in codes:
+        found = np.zeros(_cardinality(fitted, name))
+        found[codes[name]] = 1
+        return found
+    network = _network(fitted, nodes, member, done, codes)
+    result = VariableElimination(network).query([name], evidence=dict(codes), show_progress=False)
+    return np.asarray(result.values, dtype=np.float64)
+
+
+def joint(fitted: Fitted, names: Sequence[str], member: int) -> NDArray[np.float64]:
+    """One member's probabilities of all combinations, an axis for each variable in this order."""
+    from pgmpy.inference import VariableElimination
+
+    network = _network(fitted, _relevant(fitted, names), member, set(), {})
+    result = VariableElimination(network).query(list(names), show_progress=False)
+    order = [result.variables.index(name) for name in names]
+    return np.asarray(result.values, dtype=np.float64).transpose(order)
+
+
+def _network(
+    fitted: Fitted, nodes: Sequence[Node], member: int, done: set[str], codes: Mapping[str, int]
+) -> Any:
+    """One member as pgmpy's network."""
     from pgmpy.models import DiscreteBayesianNetwork
 
     network = DiscreteBayesianNetwork()
@@ -66,12 +90,7 @@ def _query(
         [(p.name, node.name) for node in nodes if node.name not in done for p in node.parents]
     )
     network.add_cpds(*(_table(fitted, node, member, codes, done) for node in nodes))
-    if name in codes:
-        found = np.zeros(_cardinality(fitted, name))
-        found[codes[name]] = 1
-        return found
-    result = VariableElimination(network).query([name], evidence=dict(codes), show_progress=False)
-    return np.asarray(result.values, dtype=np.float64)
+    return network
 
 
 def _table(
@@ -123,7 +142,12 @@ def _cardinality(fitted: Fitted, name: str) -> int:
     return support.cardinality
 
 
-def _code(fitted: Fitted, name: str, level: Level) -> int:
+def code_of(fitted: Fitted, name: str, level: Level) -> int:
+    """The place of a level.
+
+    Raises:
+        OutsideSupportError: The category has no such level.
+    """
     support = fitted.schema.supports[fitted.node(name).name]
     levels = getattr(support, "levels", None) or ()
     if level not in levels:

@@ -149,8 +149,10 @@ def asked_of(
 def refusal(name: str, verdict: Verdict) -> NotIdentifiedError:
     """The error that holds a verdict."""
     text = str(verdict).rstrip(".")
-    mend = 'Or ask with outcome="{}", allow="spread" for what models that fit as well span'
-    return NotIdentifiedError(name, found=text, mend=mend.format(name) + ".")
+    mend = f'Or ask with outcome="{name}", allow="spread" for what models that fit as well span.'
+    if verdict.status == "bounded":
+        mend = f'Read fitted.bounds("{name}", ...). {mend}'
+    return NotIdentifiedError(name, found=text, mend=mend)
 
 
 def allowed(allow: object, outcome: str | None) -> bool:
