@@ -3,7 +3,10 @@
 from causalsys.data.traces import Traces
 from causalsys.fitted import FittedSCM, load
 from causalsys.model import SCM
+from causalsys.query.dimension import latent_dimension
 from causalsys.query.intervention import under
+from causalsys.query.suggest import suggest_graph
+from causalsys.query.suggestion import Known
 from causalsys.scm.equations import add_at, pick
 from causalsys.scm.specs import (
     BoostedTrees,
@@ -46,6 +49,7 @@ __all__ = [
     "FittedSCM",
     "Fraction",
     "GumbelMax",
+    "Known",
     "Latent",
     "Linear",
     "Marginal",
@@ -64,8 +68,10 @@ __all__ = [
     "add_at",
     "auto",
     "equation",
+    "latent_dimension",
     "load",
     "pick",
+    "suggest_graph",
     "transition",
     "under",
 ]

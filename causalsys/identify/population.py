@@ -14,7 +14,6 @@ from causalsys.identify.question import Question, logged
 from causalsys.identify.rows import rows
 from causalsys.identify.verdict import Assumption, Verdict, together
 from causalsys.identify.view import View, links_reached
-
 from causalsys.identify.witnesses import instrument, proxies
 from causalsys.scm.frozen import FrozenDict
 

@@ -33,7 +33,7 @@ def exact(
     both = sorted(set(do) & set(given))
     if both:
         raise InterventionError(both[0], found="both set and given", mend="Give it once.")
-    question = ask(fitted.declaration, name, do=do, given=given, latent=True)
+    question = ask(fitted.declaration, name, do=list(do), given=list(given), latent=True)
     verdict = fitted.judge.verdict(question)
     if not verdict.answerable:
         raise refusal(name, verdict)
