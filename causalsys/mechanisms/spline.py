@@ -8,7 +8,7 @@ and knots by one network.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -28,6 +28,9 @@ _LOG_RANGE = 7.0
 _SCALE_SHARE, _SHAPE_SHARE = 0.5, 0.25
 """How strongly scale and shape follow their outputs of the network. Less than the location, as
 the weights' prior is the same for all, and the noise's law seldom bends as much as its place."""
+
+_FAR, _QUARTILES = 10.0, 1.349
+"""Standard deviations, and how many of them lie between a normal law's quartiles."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,13 @@ class SplineMechanism(Mechanism):
         """Fit an additive model first, and bend its noise from there.
 
         From scratch, a scale that follows the misfit of a location still in training hides that
-        misfit from it.
+        misfit from it. The additive model's noise is normal, so outliers are drawn in for it.
         """
         spec = specs.NeuralAdditive(noise="normal", hidden=self.spec.hidden)
-        additive = NeuralMechanism(spec, self.support, self.parents).fit(sample, training=training)
         state = dict(self.start(sample, generator=training.generator()).state)
+        near = replace(sample, value=self._drawn_in(sample.value, state["offset"]))
+        additive = NeuralMechanism(spec, self.support, self.parents).fit(near, training=training)
+        state |= {name: additive.state[name] for name in ("line.center", "line.spread")}
         for name, tensor in additive.state.items():
             if name.startswith(("net.weight", "net.bias")):
                 state[name] = tensor
@@ -72,6 +77,17 @@ class SplineMechanism(Mechanism):
         scale = _LOG_RANGE / _SCALE_SHARE * torch.atanh(share.clamp(-0.9, 0.9))
         state["net.constant"][..., 1] = scale
         return improve(self.with_state(state), sample, training=training)
+
+    def _drawn_in(self, value: Tensor, offset: Tensor) -> Tensor:
+        """Values beyond ten robust standard deviations, drawn in to there."""
+        line = to_line(value, support=self.support, offset=offset)
+        ordered = line.flatten().sort().values
+        low, middle, high = (ordered[int(share * len(ordered))] for share in (0.25, 0.5, 0.75))
+        reach = _FAR * (high - low) / _QUARTILES
+        if not float(reach) or float((line - middle).abs().amax()) <= float(reach):
+            return value
+        line = line.clamp(middle - reach, middle + reach)
+        return from_line(line, support=self.support, offset=offset)
 
     def log_prob(self, value: Tensor, parents: Parents) -> Tensor:
         location, log_scale, spline = self._flow(parents)
