@@ -5,14 +5,16 @@ Each variable that has effects is then set to five quantiles of its own in 1,000
 error is the root mean square, over rows and quantiles, of what was predicted less the truth, in
 standard deviations of that effect in the training rows; the mean over causes and effects is the
 SCM's. A peer is the better of two: dowhy's automatic assignment or its boosted trees, a flow of
-affine maps or of splines.
+affine maps or of splines. `diamond` has a pole, so that its `x4` has no variance, and a row in a
+thousand makes its whole mean square: there the mean absolute error, in the notes, tells more.
 """
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from statistics import mean, median
 
 import networkx as nx
@@ -30,7 +32,24 @@ _SAME = 1e-6
 """Ours and a peer's error are the same below this: both may be least squares."""
 _MEDIAN = 0.02
 Counterfactual = Callable[[pd.DataFrame, Mapping[str, float]], pd.DataFrame]
-Errors = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Error:
+    """How far counterfactuals are off, in standard deviations.
+
+    Attributes:
+        square: The root mean square.
+        absolute: The mean absolute error.
+    """
+
+    square: float
+    absolute: float
+
+    @classmethod
+    def mean(cls, errors: Sequence[Error]) -> Error:
+        """The mean of several."""
+        return cls(*(mean(column) for column in zip(*map(astuple, errors), strict=True)))
 
 
 def run(*, quick: bool) -> list[TrustRow]:
@@ -39,31 +58,31 @@ def run(*, quick: bool) -> list[TrustRow]:
     seeds = range(1) if quick else range(5)
     found, ours = [], []
     for scm in PUBLIC[:2] if quick else PUBLIC:
-        errors = [_errors(scm, rows=rows, held=held, seed=seed) for seed in seeds]
-        middle = {name: mean(each[name] for each in errors) for name in errors[0]}
-        own = middle.pop("ours")
-        peer = min(middle, key=lambda name: middle[name])
+        each = [_errors(scm, rows=rows, held=held, seed=seed) for seed in seeds]
+        errors = {name: Error.mean([one[name] for one in each]) for name in each[0]}
+        own = errors.pop("ours")
+        peer = min(errors, key=lambda name: errors[name].square)
         ours.append(own)
-        told = ", ".join(f"{name} {error:.3g}" for name, error in sorted(middle.items()))
+        told = ", ".join(f"{name} {error.square:.3g}" for name, error in sorted(errors.items()))
+        least = min(error.absolute for error in errors.values())
         found.append(
             TrustRow(
                 NAME,
                 scm.name,
-                own,
-                f"≤ {middle[peer]:.4g} ({peer})",
-                own <= middle[peer] + _SAME,
-                f"RMSE in SD, mean of seeds {seeds.start}–{seeds.stop - 1}; {told}",
+                own.square,
+                f"≤ {errors[peer].square:.4g} ({peer})",
+                own.square <= errors[peer].square + _SAME,
+                f"RMSE in SD, mean of seeds {seeds.start}–{seeds.stop - 1}; {told}; "
+                f"mean absolute {own.absolute:.3g}, best peer {least:.3g}",
             )
         )
-    middle_one = median(ours)
-    note = "of the figures above"
-    return [
-        *found,
-        TrustRow(NAME, "median SCM", middle_one, f"≤ {_MEDIAN}", middle_one <= _MEDIAN, note),
-    ]
+    middle = median(error.square for error in ours)
+    absolute = median(error.absolute for error in ours)
+    note = f"of the figures above; by the mean absolute error {absolute:.3g}"
+    return [*found, TrustRow(NAME, "median SCM", middle, f"≤ {_MEDIAN}", middle <= _MEDIAN, note)]
 
 
-def _errors(scm: PublicSCM, *, rows: int, held: int, seed: int) -> Errors:
+def _errors(scm: PublicSCM, *, rows: int, held: int, seed: int) -> dict[str, Error]:
     """The error of each method on one draw of data."""
     rng = np.random.default_rng(seed)
     data, noise = scm.values(scm.noise(rows, rng=rng)), scm.noise(held, rng=rng)
@@ -79,20 +98,18 @@ def _errors(scm: PublicSCM, *, rows: int, held: int, seed: int) -> Errors:
 
 def error_of(
     scm: PublicSCM, asked: Counterfactual, data: pd.DataFrame, noise: pd.DataFrame
-) -> float:
-    """The mean over causes and their effects of the scaled root mean square error."""
+) -> Error:
+    """The mean over causes and their effects."""
     factual = scm.values(noise)
     found = []
-    for cause in scm.parents:
+    for cause in [name for name in scm.parents if scm.below(name)]:
         worlds = [{cause: float(data[cause].quantile(level))} for level in _QUANTILES]
-        if not scm.below(cause):
-            continue
-        missed = [scm.values(noise, do=do) - asked(factual, do) for do in worlds]
-        found += [
-            float(np.sqrt(np.mean([each[effect] ** 2 for each in missed])) / data[effect].std())
-            for effect in scm.below(cause)
-        ]
-    return mean(found)
+        truth = pd.concat([scm.values(noise, do=do) for do in worlds], ignore_index=True)
+        told = pd.concat([asked(factual, do) for do in worlds], ignore_index=True)
+        for effect in scm.below(cause):
+            missed = (truth[effect] - told[effect]) / data[effect].std()
+            found.append(Error(float(np.sqrt((missed**2).mean())), float(missed.abs().mean())))
+    return Error.mean(found)
 
 
 def _ours(scm: PublicSCM, data: pd.DataFrame, *, seed: int) -> Counterfactual:
