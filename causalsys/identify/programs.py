@@ -6,6 +6,7 @@ group one type is enough: the one that gives most, or least.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,12 @@ import numpy as np
 
 from causalsys.identify.observed import Observed
 from causalsys.identify.responses import Array, Types
+from causalsys.scm.frozen import FrozenDict
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+NONE: Mapping[str, int] = FrozenDict()
 
 _RARE = 1e-6
 """What is seen less often than this weighs as much as this in a misfit."""
@@ -54,18 +58,25 @@ class Program:
     weight: Array
 
     @classmethod
-    def of(cls, types: Types, seen: Observed) -> Program:
-        """The program of a district whose types these are."""
+    def of(cls, types: Types, seen: Observed, *, fixed: Mapping[str, int] = NONE) -> Program:
+        """The program of a district whose types these are.
+
+        Args:
+            types: The types.
+            seen: What is observed.
+            fixed: Outside causes of the district that keep these levels.
+        """
         sums: list[float] = []
         weight: list[float] = []
         known: dict[object, int] = {}
         rows: list[Array] = []
         shape = [types.cards[name] for name in types.variables]
-        for outside in seen.settings(types.outside):
+        for setting in seen.settings(types.outside):
+            outside = {**setting, **fixed}
             place = np.full(shape, -1)
             for leaf in seen.leaves(frozenset(types.variables), outside):
                 first = types.variables[: len(leaf.levels)]
-                causes = {c for name in first for c in types.parents[name]} & set(outside)
+                causes = frozenset(fixed).union(*(types.parents[n] for n in first)) & set(outside)
                 key = leaf.levels, tuple((cause, outside[cause]) for cause in sorted(causes))
                 if key not in known:
                     known[key] = len(sums)
@@ -73,7 +84,7 @@ class Program:
                     sums.append(leaf.chance)
                     weight.append(max(seen.chance({c: outside[c] for c in causes}), _RARE))
             if (place >= 0).any():
-                rows.append(place[tuple(types.answers(outside))].ravel())
+                rows.append(place[tuple(types.answers(setting))].ravel())
         patterns, member = np.unique(np.stack(rows, -1), axis=0, return_inverse=True)
         return cls(types, patterns, member.ravel(), np.array(sums), np.array(weight))
 

@@ -7,7 +7,7 @@ variables may follow, and all that is asked is linear in it (Balke and Pearl, 19
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -15,8 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from causalsys.identify.mixed import Mixed
 
 Array = NDArray[Any]
 Levels = tuple[int, ...]
@@ -48,14 +46,6 @@ class Types:
     parents: Mapping[str, tuple[str, ...]]
     cards: Mapping[str, int]
     rising: frozenset[tuple[str, str]] = frozenset()
-
-    @classmethod
-    def count(cls, graph: Mixed, cards: Mapping[str, int], names: Iterable[str]) -> float:
-        """How many types the variables have together, before any is left out."""
-        return prod(
-            float(cards[name]) ** prod(cards[cause] for cause in graph.parents[name])
-            for name in names
-        )
 
     @cached_property
     def outside(self) -> tuple[str, ...]:
@@ -109,17 +99,3 @@ class Types:
                 steps = np.diff(every.reshape(-1, *sizes), axis=axis + 1)
                 every = every[(steps.reshape(len(every), -1) >= 0).all(-1)]
         return every
-
-
-def types_of(
-    graph: Mixed,
-    cards: Mapping[str, int],
-    names: Iterable[str],
-    *,
-    rising: Iterable[Sequence[str]] = (),
-) -> Types:
-    """The types of some variables, their causes being sorted by name."""
-    kept = frozenset(names)
-    order = tuple(name for name in graph.nodes if name in kept)
-    pairs = frozenset((cause, effect) for cause, effect in rising)
-    return Types(order, {n: tuple(sorted(graph.parents[n])) for n in order}, cards, pairs)

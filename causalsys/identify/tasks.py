@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from causalsys.errors import EvidenceError
 from causalsys.identify.mixed import Names
 from causalsys.identify.observed import Observed
 from causalsys.identify.programs import Program
-from causalsys.identify.responses import Array, Types, types_of
+from causalsys.identify.responses import Array, Types
+from causalsys.identify.slices import Slice, slices_of
 from causalsys.identify.unfold import Event
 from causalsys.identify.unknowns import NotLinearError, Term, TooLargeError, unknowns
 from causalsys.scm.order import parts
@@ -21,10 +23,17 @@ _TYPES = 200_000
 
 @dataclass(frozen=True)
 class Law:
-    """A distribution over the response types of a district."""
+    """A distribution over the response types of a district.
+
+    Attributes:
+        types: The types.
+        chances: Their probabilities.
+        fixed: Outside causes at whose levels this holds; the types answer to the others.
+    """
 
     types: Types
     chances: Array
+    fixed: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -74,14 +83,15 @@ class Task:
         split = unknowns(self.seen, self.districts, joint)
         low = high = split.sure
         misfit, laws = 0.0, []
-        for district in split.districts():
-            types = self._types(district)
+        slices = [each for d in split.districts() for each in slices_of(self.seen, d, split.of(d))]
+        for each in slices:
+            types = self._types(each)
             wanted = np.zeros(types.shape)
-            for wants, weight in split.of(district):
+            for wants, weight in each.asked:
                 wanted += weight * types.answering(wants)
-            found = Program.of(types, self.seen).extremes(wanted)
+            found = Program.of(types, self.seen, fixed=each.fixed).extremes(wanted)
             low, high, misfit = low + found.low, high + found.high, misfit + found.misfit
-            laws.append((Law(types, found.least), Law(types, found.most)))
+            laws.append([Law(types, law, each.fixed) for law in (found.least, found.most)])
         floor = sum(min(weight, 0.0) for weight, _ in asked)
         top = sum(max(weight, 0.0) for weight, _ in asked)
         return Bounds(
@@ -130,13 +140,16 @@ class Task:
             sorted(names), [(n, tie) for n in sorted(names) for tie in siblings[n] & names]
         )
 
-    def _types(self, district: Names) -> Types:
-        graph, cards = self.seen.graph, self.seen.cards
-        count = Types.count(graph, cards, district)
+    def _types(self, part: Slice) -> Types:
+        cards = self.seen.cards
+        count = prod(
+            float(cards[name]) ** prod(cards[cause] for cause in causes)
+            for name, causes in part.parents.items()
+        )
         if count > _TYPES:
-            raise TooLargeError(f"{count:.3g} response types of {', '.join(sorted(district))}")
-        rising = [pair for pair in self.rising if pair[1] in district]
-        return types_of(graph, cards, district, rising=rising)
+            raise TooLargeError(f"{count:.3g} response types of {', '.join(sorted(part.parents))}")
+        rising = frozenset((cause, effect) for cause, effect in self.rising)
+        return Types(tuple(part.parents), part.parents, cards, rising)
 
     def _attains(self, district: Names) -> bool:
         """Whether one latent may act on all of a district, so that all distributions may be."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from causalsys.identify.mixed import Mixed
 from causalsys.identify.tasks import Bounds, Law
 from causalsys.identify.unfold import Event
 from causalsys.identify.unknowns import NotLinearError, TooLargeError
-from tests.identify.systems import System, random_events, random_graph, random_system
+from tests.identify.systems import Function, System, random_events, random_graph, random_system
 
 TWO = dict.fromkeys("abcdefgmxyzw", 2)
 BOW = Mixed.of("xy", directed=["xy"], bidirected=["xy"])
@@ -118,27 +118,98 @@ def test_necessary_with_a_trial_that_is_confounded_elsewhere() -> None:
 def with_laws(system: System, laws: tuple[Law, ...]) -> System:
     """The system in which some districts follow other laws."""
     choices = dict(system.choices)
-    for law in laws:
-        names = law.types.variables
-        functions = [
-            list(
-                product(
-                    range(system.cards[n]),
-                    repeat=int(
-                        np.prod([system.cards[c] for c in system.graph.parents[n]], dtype=int)
-                    ),
-                )
-            )
-            for n in names
-        ]
-        choices[frozenset(names)] = [
-            (
-                float(law.chances[tuple(index)]),
-                {n: functions[i][index[i]] for i, n in enumerate(names)},
-            )
-            for index in np.argwhere(law.chances > 1e-12)
-        ]
+    for names in {law.types.variables for law in laws}:
+        mine = [law for law in laws if law.types.variables == names]
+        choices[frozenset(names)] = glued(system, names, mine)
     return System(system.graph, system.cards, choices)
+
+
+Choices = list[tuple[float, dict[str, Function]]]
+
+
+def glued(system: System, names: tuple[str, ...], laws: list[Law]) -> Choices:
+    """One law from laws at some levels of some causes; at other levels the system's own.
+
+    All levels follow one quantile, given the variables without causes.
+    """
+    fixed = sorted(laws[0].fixed)
+    given = {tuple(law.fixed[c] for c in fixed): listed(system, law) for law in laws}
+    settings = list(product(*(range(system.cards[cause]) for cause in fixed)))
+    slices = [
+        given.get(setting) or cut(system, names, dict(zip(fixed, setting, strict=True)))
+        for setting in settings
+    ]
+    roots = [name for name in names if not system.graph.parents[name]]
+    found: Choices = []
+    for root in {tuple(f[n] for n in roots) for _, f in slices[0]}:
+        kept = [[(p, f) for p, f in each if tuple(f[n] for n in roots) == root] for each in slices]
+        ends = [np.cumsum([p for p, _ in each]) for each in kept]
+        cuts = np.unique(np.concatenate([end / end[-1] for end in ends]))
+        for low, high in pairwise([0.0, *cuts]):
+            at = [int(np.searchsorted(end / end[-1], (low + high) / 2)) for end in ends]
+            parts = [each[i][1] for each, i in zip(kept, at, strict=True)]
+            whole = {
+                n: woven(system, n, dict(zip(settings, parts, strict=True)), fixed) for n in names
+            }
+            found.append(((high - low) * float(ends[0][-1]), whole))
+    return found
+
+
+def listed(system: System, law: Law) -> Choices:
+    return [
+        (
+            float(law.chances[tuple(index)]),
+            {
+                name: tuple(map(int, np.unravel_index(place, (system.cards[name],) * count)))
+                for name, place, count in zip(
+                    law.types.variables,
+                    index,
+                    (
+                        int(np.prod([system.cards[c] for c in law.types.parents[n]], dtype=int))
+                        for n in law.types.variables
+                    ),
+                    strict=True,
+                )
+            },
+        )
+        for index in np.argwhere(law.chances > 1e-12)
+    ]
+
+
+def cut(system: System, names: tuple[str, ...], fixed: dict[str, int]) -> Choices:
+    """The system's own choices at some levels of some causes."""
+    return [
+        (chance, {n: tuple(sliced(system, n, functions[n], fixed)) for n in names})
+        for chance, functions in system.choices[frozenset(names)]
+    ]
+
+
+def sliced(system: System, name: str, function: Function, fixed: dict[str, int]) -> list[int]:
+    causes = sorted(system.graph.parents[name])
+    every = product(*(range(system.cards[cause]) for cause in causes))
+    return [
+        level
+        for levels, level in zip(every, function, strict=True)
+        if all(fixed.get(c, v) == v for c, v in zip(causes, levels, strict=True))
+    ]
+
+
+def woven(
+    system: System,
+    name: str,
+    parts: dict[tuple[int, ...], dict[str, Function]],
+    fixed: list[str],
+) -> Function:
+    """A function from its slices."""
+    causes = sorted(system.graph.parents[name])
+    if not causes:
+        return next(iter(parts.values()))[name]
+    waiting = {setting: list(part[name]) for setting, part in parts.items()}
+    found = []
+    for levels in product(*(range(system.cards[cause]) for cause in causes)):
+        at = dict(zip(causes, levels, strict=True))
+        found.append(waiting[tuple(at[c] for c in fixed)].pop(0))
+    return tuple(found)
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -298,6 +369,19 @@ def test_a_variable_too_many_is_left_out() -> None:
     found = bounds(graph, cards, joint, asked=chance(Event("y", 1, {"x": 1})))
     close(found, joint[1, 1].sum(), joint[1, 1].sum() + joint[0].sum())
     assert not found.sharp
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_common_cause_that_is_seen(seed: int) -> None:
+    """With 5 levels of c there are 3 ** 15 functions of y alone, and yet each level of c is a bow:
+    Manski's bounds, level by level."""
+    graph = Mixed.of("cxy", directed=["cx", "cy", "xy"], bidirected=["xy"])
+    cards = {"c": 5, "x": 3, "y": 3}
+    joint = drawn(seed, 5, 3, 3)
+    found = bounds(graph, cards, joint, asked=chance(Event("y", 1, {"x": 0})))
+    sure = joint[:, 0, 1].sum()
+    close(found, sure, sure + 1 - joint[:, 0].sum())
+    assert found.sharp
 
 
 def test_each_member_has_its_own() -> None:
