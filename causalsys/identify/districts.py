@@ -43,6 +43,13 @@ class District:
             return (self._levels(),)
         return None
 
+    def infers(self, part: Collection[str]) -> bool:
+        """Whether what rows do not tell of `part` can be inferred from what they do tell."""
+        line = self._line()
+        if line is not None:
+            return linear.structure(line, frozenset(part))
+        return self.population(part) is not None
+
     def rows(self, needed: Collection[str], changed: Collection[str]) -> Granted | None:
         """Under what the rows' own change is identified; None if under nothing known here.
 

@@ -63,7 +63,7 @@ def _under(
             continue
         district = District(view, block)
         found = district.rows(part, moved | set(question.do))
-        if found is None or (inferring and district.population(part) is None):
+        if found is None or (inferring and not district.infers(part)):
             return Verdict(
                 "not identified",
                 str(question),
