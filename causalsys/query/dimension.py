@@ -120,9 +120,8 @@ def latent_dimension(
         answer, reason = None, scores if isinstance(scores, str) else ""
         if do is not None and outcome is not None:
             try:
-                told = counterfactual(
-                    fitted, data if evidence is None else evidence, do=do, seed=seed
-                )
+                rows = data if evidence is None else evidence
+                told = counterfactual(fitted, rows, do=do, outcome=outcome, seed=seed)
                 answer = told.average(outcome)
             except (EvidenceError, InterventionError):
                 raise

@@ -109,14 +109,22 @@ class LatentDimension:
                 value, around = -each.gap, [[each.error], [each.error]]
             else:
                 ax.annotate(
-                    "none", (each.size, 0.02), xycoords=("data", "axes fraction"), ha="center"
+                    "no answer" if self.outcome else "no score",
+                    (each.size, 0.02),
+                    xycoords=("data", "axes fraction"),
+                    ha="center",
                 )
                 continue
             ax.errorbar([each.size], [value], yerr=around, fmt="o", capsize=4, color=color)
         unit = f" [{self.unit}]" if self.unit else ""
-        ax.set_ylabel(f"{self.outcome}{unit}" if self.outcome else "nats per row below the best")
+        ax.set_ylabel(
+            f"{self.outcome}{unit}" if self.outcome else "held-out nats per row, less the best"
+        )
         ax.set_xticks([each.size for each in self.sizes])
-        ax.set_xlabel(f"size of {self.latent} (orange: the smallest that predicts as well as any)")
+        ax.set_xlim(self.sizes[0].size - 0.5, self.sizes[-1].size + 0.5)
+        ax.set_xlabel(
+            f"size of {self.latent} (orange: the smallest that predicts as well as the best)"
+        )
         return ax
 
     def __str__(self) -> str:
@@ -138,7 +146,7 @@ class LatentDimension:
             if each.answer is not None:
                 told.append(f"{self.outcome} {each.answer} {self.unit}".rstrip())
             if each.reason:
-                told.append(each.reason)
+                told.append(each.reason.splitlines()[0])
             lines.append(told[0] + " " + ", ".join(told[1:]))
         return "\n".join([*lines, *self._moves(best)])
 

@@ -106,12 +106,14 @@ def test_the_answer_moves_with_the_number() -> None:
         models.Confounded,
         models.confounded(300),
         latent="u",
-        sizes=[0, 1],
+        sizes=range(3),
         do={"x": 2.0},
         outcome="y",
         ensemble=2,
     )
-    answers = [each.answer.value for each in found.sizes]
+    answers = [each.answer.value for each in found.sizes[:2]]
+    assert found.sizes[2].answer is None
+    assert "ot identified" in found.sizes[2].reason
     assert answers == pytest.approx([3.6, 2.0], abs=0.3)
     assert found.best == 1
     frame = found.to_frame()
