@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from causalsys.identify.mixed import Mixed
+from causalsys.identify.mixed import Mixed, Names
 from causalsys.identify.question import Question
-from causalsys.identify.responses import Types
 from causalsys.identify.view import View
 from causalsys.scm.supports import Categorical
 
@@ -22,7 +21,7 @@ def bounded(view: View, question: Question) -> bool:
         return False
     graph, cards = part(view, names)
     cells = math.prod(cards.values())
-    types = max(Types.count(graph, cards, district) for district in graph.districts())
+    types = max(_types(graph, cards, district) for district in graph.districts())
     return cells <= _CELLS and types <= _TYPES
 
 
@@ -45,3 +44,13 @@ def part(view: View, names: Iterable[str]) -> tuple[Mixed, Mapping[str, int]]:
         assert isinstance(support, Categorical)
         cards[name] = support.cardinality
     return graph, cards
+
+
+def _types(graph: Mixed, cards: Mapping[str, int], district: Names) -> float:
+    """How many response types a district has, what causes all of it being held."""
+    held = frozenset.intersection(*(graph.parents[name] for name in district)) - district
+    combinations = {
+        name: math.prod(cards[cause] for cause in graph.parents[name] - held) for name in district
+    }
+    logs = sum(count * math.log(cards[name]) for name, count in sorted(combinations.items()))
+    return math.exp(min(logs, 700.0))
