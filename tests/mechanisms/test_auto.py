@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from causalsys.errors import FitError
 from causalsys.mechanisms import Training
 from causalsys.mechanisms.auto import choose, fit_mechanism
 from causalsys.scm import specs
 from causalsys.scm.supports import Boolean, Categorical, Count, Fraction, Positive, Real, Support
-from tests.mechanisms.samples import sample_of
+from tests.mechanisms.samples import column, sample_of
 
 RNG = 18
 ROWS = 1500
@@ -35,6 +36,30 @@ def test_what_is_curved_gets_a_network_of_some_kind() -> None:
     x, noise = rng.normal(size=(2, ROWS))
     spec, _ = _chosen(np.sin(2 * x) + 0.3 * noise, x, Real())
     assert isinstance(spec, specs.NeuralAdditive | specs.SplineFlow)
+
+
+def test_a_product_of_causes_gets_a_quadratic() -> None:
+    rng = np.random.default_rng(RNG)
+    x, near, noise = rng.normal(size=(3, 400))
+    z, parents = 2 * np.tanh(2 * x) + 0.3 * near, {"x": Real(), "z": Real()}
+    sample = sample_of(x * z / 2 + 0.5 * noise, {"x": x, "z": z})
+    first = choose(Real(), parents, sample, training=Training())
+    assert isinstance(first[0], specs.Quadratic)
+    again = choose(Real(), parents, sample, training=Training())
+    assert (again[0], again[2], again[3]) == (first[0], first[2], first[3])
+
+
+def test_wild_values_leave_the_flow_what_most_rows_say() -> None:
+    # 1 / (1.5 + x) has a pole: its rows have no variance, and their squares hide the others.
+    rng = np.random.default_rng(RNG)
+    x, noise = rng.normal(size=(2, 2 * ROWS))
+    sample = sample_of(1 / (1.5 + x) + 0.1 * noise, {"x": x})
+    fitted = fit_mechanism(specs.SplineFlow(), Real(), {"x": Real()}, sample, Training())
+    seen = np.linspace(-0.5, 1.5, 9)
+    with torch.no_grad():
+        middle = fitted.mechanism.push(torch.zeros(1, 9), {"x": column(seen)})[0].numpy()
+    # Three tenths of the noise, where most rows are.
+    np.testing.assert_allclose(middle, 1 / (1.5 + seen), atol=0.03)
 
 
 def test_a_spread_that_varies_gets_a_flow() -> None:
