@@ -196,7 +196,7 @@ class Part:
     @property
     def width(self) -> int:
         """How many continuous noises its latents have."""
-        return sum(size for _, size in self._continuous())
+        return sum(size for _, size in self.continuous)
 
     def members(self, whose: Tensor) -> Part:
         """The part as the starts `whose` see it."""
@@ -219,12 +219,23 @@ class Part:
             variance = (share * (noise - mean) ** 2).sum(0)
         return mean, variance.clamp(min=1e-4).sqrt()
 
+    def at_rest(self) -> dict[str, Tensor]:
+        """The latents where their noises are zero, and what is computed from them, `[1, row]`."""
+        zeros = {
+            name: torch.zeros(1, 1, *self.scope.mechanisms[name].noise_shape, dtype=torch.float64)
+            for name, _ in self.continuous
+        }
+        codes = {name: code[:1].reshape(1, 1) for name, code in configurations(self.scope).items()}
+        return self.scope.sweep(zeros, fixed=codes)[0]
+
     def _by_node(self, found: Posterior) -> Tensor:
         """The probability of each node, categories summed over, `[node, start, row]`."""
         assert self.nodes is not None
         return found.log_share.exp().unflatten(0, (-1, len(self.nodes.noise))).sum(0)
 
-    def _continuous(self) -> list[tuple[str, int]]:
+    @property
+    def continuous(self) -> list[tuple[str, int]]:
+        """The continuous latents, and how many noises each has."""
         return [
             (node.name, noise_size(self.scope.mechanisms[node.name].noise_shape))
             for node in self.scope.nodes
@@ -235,7 +246,7 @@ class Part:
     def _split(self, noise: Tensor) -> dict[str, Tensor]:
         """Noises `[..., width]` by latent."""
         found, at = {}, 0
-        for name, size in self._continuous():
+        for name, size in self.continuous:
             part = noise[..., at : at + size]
             at += size
             found[name] = part if self.scope.mechanisms[name].noise_shape else part.squeeze(-1)
@@ -245,10 +256,7 @@ class Part:
         if not self.width or self.linear:
             return None
         if self.width == 1:
-            grid = torch.linspace(-_REACH, _REACH, _GRID, dtype=torch.float64)
-            return Nodes(
-                grid.reshape(-1, 1, 1, 1), (-0.5 * grid**2).log_softmax(0).reshape(-1, 1, 1)
-            )
+            return _grid(self.scope.rows)
         assert self.guide is not None
         inputs = {key: self.scope.known[key] for key in self.guide.inputs}
         with torch.no_grad():
@@ -267,14 +275,9 @@ class Part:
         """The least log scale of the noise of each variable of a district."""
         if not any(node.kind == "latent" for node in self.scope.nodes):
             return {}
-        zeros = {
-            name: torch.zeros(1, 1, *self.scope.mechanisms[name].noise_shape, dtype=torch.float64)
-            for name, _ in self._continuous()
-        }
-        codes = {name: code[:1].reshape(1, 1) for name, code in configurations(self.scope).items()}
         found = {}
         with torch.no_grad():
-            values, _ = self.scope.sweep(zeros, fixed=codes)
+            values = self.at_rest()
             for node in self.scope.nodes:
                 mechanism = self.scope.mechanisms.get(node.name)
                 if node.kind == "latent" or not isinstance(mechanism, Additive):
@@ -298,6 +301,20 @@ def _exactly(scope: Scope) -> Posterior:
         values[name] = scope.mechanisms[name].push(noise, {}).unsqueeze(0)
     likelihood = factors.log_likelihood()
     return Posterior(values, torch.zeros_like(likelihood).unsqueeze(0), likelihood)
+
+
+def _grid(rows: int) -> Nodes:
+    """A grid over one latent's prior, in each row shifted by a random share of its step.
+
+    Were it the same in all rows, a rival could put its likelihood where the nodes are. So shifted
+    the sum is right in the mean, and its logarithm too small, if anything (Jensen).
+    """
+    generator = torch.Generator().manual_seed(0)
+    step = 2 * _REACH / _GRID
+    shift = torch.rand(rows, generator=generator, dtype=torch.float64)
+    noise = -_REACH + step * (torch.arange(_GRID).unsqueeze(-1) + shift)
+    log_weight = -0.5 * noise**2 + math.log(step) - 0.5 * math.log(2 * math.pi)
+    return Nodes(noise[:, None, :, None], log_weight[:, None])
 
 
 def _around(mean: Tensor, scale: Tensor) -> Nodes:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from causalsys.fit.fitted import Fitted
 from causalsys.fit.joint import Scope
 from causalsys.fit.rival import Part, Posterior
 from causalsys.fit.rival_guide import follow
-from causalsys.fit.rival_search import TOLERANCE, Found, Search
+from causalsys.fit.rival_search import TOLERANCE, Effort, Found, Search
 from causalsys.mechanisms.base import Mechanism, gumbel_of_normal
 from causalsys.query.asked import count, world
 from causalsys.query.intervention import Do, Intervention, Under, as_intervention
@@ -38,19 +38,9 @@ from causalsys.query.smooth import Outcome
 from causalsys.scm.blocks import blocks
 from causalsys.scm.supports import Categorical
 
-
-@dataclass(frozen=True)
-class _Effort:
-    """How much is spent: rows that judge, starts for each aim (by how far off), steps a stage."""
-
-    rows: int
-    starts: tuple[float, ...]
-    steps: int
-
-
-_EXACT = _Effort(1024, (0.02, 0.3, 1.0), 80)
-_NODES = _Effort(1024, (0.02, 0.3), 40)
-"""Where latents are summed over nodes, a row costs as many times more."""
+_EXACT = Effort(1024, near=(0.02, 0.1, 0.3, 0.3, 1.0, 1.0, 1.0, 1.0), taught=0, each=2, steps=60)
+_NODES = Effort(1024, near=(0.02, 0.3), taught=8, each=2, steps=40)
+"""Where latents are looked at over nodes, a row costs as many times more."""
 
 
 def rivals(
@@ -91,51 +81,31 @@ def rivals(
         parts = _parts(first, asked)
     with torch.no_grad():
         plain = asked.expected(first.mechanisms, [p.posterior(first.mechanisms) for p in parts])
-    aims = _Aims(asked, plain, first.mechanisms, len(effort.starts))
+    aims = _Aims(asked, plain, first.mechanisms)
     search = Search(parts, aims, rows=_rows(fitted, parts))
-    generator = torch.Generator().manual_seed(seed)
-    away = torch.tensor(effort.starts).repeat(aims.count).unsqueeze(-1)
-    noise = torch.randn(len(away), search.start.shape[1], generator=generator, dtype=torch.float64)
-    found = search.run(search.start + away * noise, steps=effort.steps)
-    return (fitted, *_assembled(fitted, found, _best(found, aims)))
+    found = search.run(effort, generator=torch.Generator().manual_seed(seed))
+    return (fitted, *_assembled(fitted, found, _best(found)))
 
 
 class _Aims:
     """What rivals are to have as large as they can, in units of the outcome's spread."""
 
-    def __init__(
-        self,
-        asked: Outcome,
-        plain: Tensor,
-        mechanisms: Mapping[str, Mechanism],
-        starts: int,
-    ) -> None:
+    def __init__(self, asked: Outcome, plain: Tensor, mechanisms: Mapping[str, Mechanism]) -> None:
         self.asked, self.plain, self.others = asked, plain, mechanisms
-        spread = _spread(asked.table, asked.outcome, plain)
+        self.spread = _spread(asked.table, asked.outcome, plain)
         rows = plain.shape[1]
         weights = [torch.ones(rows, dtype=torch.float64)]
         if asked.unit:
             weights += _contrasts(asked)
-        self.weight = torch.stack(weights) / rows / spread.unsqueeze(-1).unsqueeze(-1)
-        self.spread = spread
-        self.far = asked.unit
-        self.count = 2 * self.weight.shape[0] * self.weight.shape[1] + self.far
-        self.aim = torch.arange(self.count).repeat_interleave(starts)
+        self.weight = torch.stack(weights) / rows / self.spread[:, None, None]
 
-    def __call__(
-        self, mechanisms: dict[str, Mechanism], latents: Sequence[Posterior], whose: Tensor
-    ) -> Tensor:
-        expected = self.asked.expected({**self.others, **mechanisms}, latents)
-        values = self.values(expected.expand(len(whose), *expected.shape[1:]))
-        return values.gather(-1, self.aim[whose].unsqueeze(-1)).squeeze(-1)
-
-    def values(self, expected: Tensor) -> Tensor:
-        """Every aim, `[start, aim]`, for expected outcomes `[start, row, column]`."""
-        moved = expected - self.plain
-        # weight is [column, weight, row].
+    def __call__(self, mechanisms: dict[str, Mechanism], latents: Sequence[Posterior]) -> Tensor:
+        """Every aim, `[start, aim]`."""
+        moved = self.asked.expected({**self.others, **mechanisms}, latents) - self.plain
+        # Weights are [column, weight, row].
         each = torch.einsum("kwr,srk->swk", self.weight, moved).flatten(1)
         found = [each, -each]
-        if self.far:
+        if self.asked.unit:
             square = (moved / self.spread).square().sum(-1).mean(-1, keepdim=True)
             found.append((square + 1e-6).sqrt())
         return torch.cat(found, -1)
@@ -144,15 +114,12 @@ class _Aims:
 def _contrasts(asked: Outcome) -> list[Tensor]:
     """Weights of rows that sum to zero: a rival may raise some rows and lower others."""
     found = []
-    for name in sorted({*asked.do, asked.outcome}):
+    for name in (*sorted(asked.do), asked.outcome):
         value = asked.table.values.get(name)
-        if value is None or value.dim() > 2:
-            continue
-        value = value[0].double()
-        spread = value.std()
-        if float(spread) > 0:
-            found.append((value - value.mean()) / spread)
-    return found
+        if value is not None and value.dim() == 2:
+            value = value[0].double()
+            found.append((value - value.mean()) / value.std().clamp(min=1e-9))
+    return found[:1]
 
 
 def _spread(table: Table, name: str, plain: Tensor) -> Tensor:
@@ -168,13 +135,12 @@ def _spread(table: Table, name: str, plain: Tensor) -> Tensor:
     return (value if support.size else value.unsqueeze(-1)).std(0).clamp(min=1e-9)
 
 
-def _best(found: Found, aims: _Aims) -> list[int]:
+def _best(found: Found) -> list[int]:
     """For each aim the start that came furthest and fits as well; none where none did."""
-    allowed = found.deficit <= 1.02 * TOLERANCE
+    allowed = (found.deficit <= 1.02 * TOLERANCE) & torch.isfinite(found.answer)
     chosen = []
-    for aim in range(aims.count):
-        mine = (aims.aim == aim) & allowed & torch.isfinite(found.answer)
-        reach = torch.where(mine, found.answer, -torch.inf)
+    for aim in range(int(found.aim.max()) + 1):
+        reach = torch.where((found.aim == aim) & allowed, found.answer, -torch.inf)
         best = int(reach.argmax())
         if float(reach[best]) > 0:
             chosen.append(best)
