@@ -13,19 +13,19 @@ parameters, and so must what its latents are, given a row:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from causalsys.fit.factors import Factors, is_gaussian
 from causalsys.fit.guide import Guide
 from causalsys.fit.joint import Scope
 from causalsys.fit.posterior import configurations
 from causalsys.fit.program import noise_size
+from causalsys.fit.rival_nodes import Nodes, around, grid_of
+from causalsys.fit.rival_noise import above, least_log_scale, raw_of
 from causalsys.mechanisms.additive import Additive
 from causalsys.mechanisms.base import Mechanism
 from causalsys.mechanisms.linear import LinearMechanism
@@ -33,39 +33,9 @@ from causalsys.mechanisms.packing import pack, unpack
 from causalsys.mechanisms.trees import TreesMechanism
 from causalsys.scm.supports import Categorical
 
-LEAST_NOISE = 0.05
-"""The least share of the variance left by a variable's observed causes that stays its own noise.
-
-No latent of a rival explains more than 95 % of it. Without such a limit a latent could explain
-all, and the answers of a linear confounded effect would have no end.
-"""
-_GRID, _REACH = 25, 3.6
-"""Nodes of the grid over one latent's standard normal noise, and where they end."""
-_NODES, _WIDER = 64, 1.3
-"""Nodes around the posterior of several, and how much wider than it they lie."""
-_SHARP = 20.0
 _WEIGHT_VARIANCE = 4.0
 _LOG_ODDS_VARIANCE = 500.0
 """The fit's own priors of networks (times their inputs) and of tables: a rival keeps to them."""
-
-
-@dataclass(frozen=True)
-class Nodes:
-    """Where a part's continuous latents are looked at.
-
-    Attributes:
-        noise: `[node, 1 or start, 1 or row, width]`.
-        log_weight: What each counts under the prior, `[node, 1 or start, 1 or row]`.
-    """
-
-    noise: Tensor
-    log_weight: Tensor
-
-    def members(self, whose: Tensor) -> Nodes:
-        """The nodes of the starts `whose`."""
-        if self.noise.shape[1] == 1:
-            return self
-        return Nodes(self.noise.index_select(1, whose), self.log_weight.index_select(1, whose))
 
 
 @dataclass(frozen=True)
@@ -130,8 +100,7 @@ class Part:
         for name, keys in self.trained.items():
             state = dict(self.scope.mechanisms[name].state)
             if name in self.floor:
-                above = (state["log_scale"] - self.floor[name]).clamp(min=1e-3)
-                state["log_scale"] = self.floor[name] + _unsoftened(above)
+                state["log_scale"] = raw_of(state["log_scale"], self.floor[name])
             found.append(pack(state, keys))
         return torch.cat(found, -1) / self.unit if found else torch.zeros(1, 0)
 
@@ -145,8 +114,7 @@ class Part:
             state = unpack(points[:, at : at + size], old, keys)
             at += size
             if name in self.floor:
-                above = softplus(_SHARP * (state["log_scale"] - self.floor[name])) / _SHARP
-                state["log_scale"] = self.floor[name] + above
+                state["log_scale"] = above(state["log_scale"], self.floor[name])
             found[name] = found[name].with_state(state)
         return found
 
@@ -207,7 +175,7 @@ class Part:
         if self.nodes is None or self.width == 1:
             return self
         mean, scale = self.moments(mechanisms)
-        return replace(self, nodes=_around(mean, scale))
+        return replace(self, nodes=around(mean, scale))
 
     def moments(self, mechanisms: Mapping[str, Mechanism]) -> tuple[Tensor, Tensor]:
         """Mean and scale of the latents' noises given each row, `[start, row, width]`."""
@@ -256,11 +224,11 @@ class Part:
         if not self.width or self.linear:
             return None
         if self.width == 1:
-            return _grid(self.scope.rows)
+            return grid_of(self.scope.rows)
         assert self.guide is not None
         inputs = {key: self.scope.known[key] for key in self.guide.inputs}
         with torch.no_grad():
-            return _around(*self.guide.posterior(inputs))
+            return around(*self.guide.posterior(inputs))
 
     def _unit(self, name: str, key: str) -> Tensor:
         mechanism = self.scope.mechanisms[name]
@@ -283,11 +251,7 @@ class Part:
                 if node.kind == "latent" or not isinstance(mechanism, Additive):
                     continue
                 parents = self.scope.parents(node, values)
-                rest = mechanism.line(self.scope.known[node.name]) - mechanism.location(parents)
-                least = 0.5 * (LEAST_NOISE * _left(rest, mechanism.columns(parents))).log()
-                own = mechanism.state["log_scale"].reshape(())
-                # A fit whose noise is smaller already is not asked for more.
-                found[node.name] = torch.minimum(least, own - 0.02)
+                found[node.name] = least_log_scale(mechanism, self.scope.known[node.name], parents)
         return found
 
 
@@ -303,48 +267,8 @@ def _exactly(scope: Scope) -> Posterior:
     return Posterior(values, torch.zeros_like(likelihood).unsqueeze(0), likelihood)
 
 
-def _grid(rows: int) -> Nodes:
-    """A grid over one latent's prior, in each row shifted by a random share of its step.
-
-    Were it the same in all rows, a rival could put its likelihood where the nodes are. So shifted
-    the sum is right in the mean, and its logarithm too small, if anything (Jensen).
-    """
-    generator = torch.Generator().manual_seed(0)
-    step = 2 * _REACH / _GRID
-    shift = torch.rand(rows, generator=generator, dtype=torch.float64)
-    noise = -_REACH + step * (torch.arange(_GRID).unsqueeze(-1) + shift)
-    log_weight = -0.5 * noise**2 + math.log(step) - 0.5 * math.log(2 * math.pi)
-    return Nodes(noise[:, None, :, None], log_weight[:, None])
-
-
-def _around(mean: Tensor, scale: Tensor) -> Nodes:
-    """Nodes around a posterior `[start, row, width]`, weighted by prior over proposal."""
-    scale, width = _WIDER * scale, mean.shape[-1]
-    engine = torch.quasirandom.SobolEngine(width, scramble=True, seed=0)
-    uniform = engine.draw(_NODES).double().clamp(1e-6, 1 - 1e-6)
-    standard = torch.special.ndtri(uniform).reshape(_NODES, 1, 1, width)
-    noise = mean + scale * standard
-    ratio = (-0.5 * noise**2 + 0.5 * standard**2 + scale.log()).sum(-1)
-    return Nodes(noise, ratio - math.log(_NODES))
-
-
 def _flat(value: Tensor, lead: torch.Size, *, vector: bool) -> Tensor:
     """Values with the axes of categories and of nodes made one."""
     axes = 5 if vector else 4
     value = value.reshape(*[1] * (axes - value.dim()), *value.shape)
     return value.expand(*lead, *value.shape[2:]).flatten(0, 1)
-
-
-def _left(rest: Tensor, design: Tensor | None) -> Tensor:
-    """The variance of `rest` that is left by least squares on the columns of a design."""
-    ones = torch.ones_like(rest).unsqueeze(-1)
-    full = ones if design is None else torch.cat([ones, design.expand(*rest.shape, -1)], -1)
-    gram = full.mT @ full
-    ridge = 1e-9 * full.shape[-2] * torch.eye(full.shape[-1], dtype=full.dtype)
-    solution = torch.linalg.solve(gram + ridge, full.mT @ rest.unsqueeze(-1))
-    return (rest - (full @ solution).squeeze(-1)).var().clamp(min=1e-18)
-
-
-def _unsoftened(above: Tensor) -> Tensor:
-    """The inverse of the softened floor."""
-    return above + torch.log(-torch.expm1(-_SHARP * above)) / _SHARP

@@ -10,7 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from causalsys.fit.rival import Nodes, Part
+from causalsys.fit.rival import Part
+from causalsys.fit.rival_nodes import Nodes
 from causalsys.mechanisms.additive import Additive
 from causalsys.scm.declaration import Node
 
