@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from causalsys.identify import classes, linear, words
 from causalsys.identify.classes import TableBlock
 from causalsys.identify.linear import LinearBlock
+from causalsys.identify.room import reveal, room
 from causalsys.identify.shapes import matches
-from causalsys.identify.verdict import Assumption
+from causalsys.identify.verdict import Assumption, together
 from causalsys.identify.view import View
 from causalsys.identify.witnesses import views
 from causalsys.scm.blocks import Block
@@ -50,15 +52,21 @@ class District:
             return linear.structure(line, frozenset(part))
         return self.population(part) is not None
 
-    def rows(self, needed: Collection[str], changed: Collection[str]) -> Granted | None:
+    def rows(
+        self, needed: Collection[str], changed: Collection[str], *, redraw: Collection[str] = ()
+    ) -> Granted | None:
         """Under what the rows' own change is identified; None if under nothing known here.
 
         Args:
             needed: The block's variables that change.
             changed: Everything that changes, or is set.
+            redraw: What gets new noise, so that its own share of a row must be known.
         """
         line = self._line()
         if line is not None:
+            anew, every = frozenset(redraw) & set(line.variables), frozenset(line.variables)
+            if anew and not (linear.structure(line, every) and linear.shares(line, every)):
+                return None
             return self._moves(line, needed, frozenset(changed))
         table = self._table()
         if table is not None:
@@ -72,10 +80,12 @@ class District:
         table = self._table()
         if table is not None:
             return (self._levels(),) if classes.parameters(table) else None
-        found = self._views(name)
-        if found is None:
-            return None
-        return (self._linear(), *found) if self._line() is not None else found
+        found, line = self._views(name), self._line()
+        if found is None or line is None:
+            return found
+        # Normal dimensions can be turned among each other, and nothing shows.
+        turns = self.view.supports[name].size or 1
+        return (self._linear(), *found) if turns == 1 else None
 
     def _moves(
         self, line: LinearBlock, needed: Collection[str], changed: frozenset[str]
@@ -92,13 +102,12 @@ class District:
             return None
         known: list[Assumption] = []
         for latent in sorted(changed & set(self.block.latents)):
-            found = self._views(latent)
-            if found is None:
+            if (found := self.latent(latent)) is None:
                 return None
             known += found
         if len(self.block.variables) == 1:
             return (words.rank_one(needed, self.block.latents, self.view.shapes),)
-        return (self._linear(), *known)
+        return together([self._linear(), *known])
 
     def _line(self) -> LinearBlock | None:
         """The block as linear equations; None where it is not linear."""
@@ -106,7 +115,7 @@ class District:
         inside = set(self.block.variables)
         for name in self.block.variables:
             mine = shapes[name]
-            if mine.link is None or nodes[name].support.size:
+            if mine.link is None or nodes[name].support.size or name in self.view.lasting:
                 return None
             for parent in nodes[name].parents:
                 if parent.name in self.block.latents:
@@ -115,7 +124,7 @@ class District:
                 elif parent.name in inside:
                     if not parent.lag and not matches(shapes.get(parent.name), mine):
                         return None
-                elif self._computed(parent.name):
+                elif parent.name in self.view.hidden:
                     return None
         return LinearBlock(
             self.block.variables,
@@ -149,7 +158,8 @@ class District:
         parents: dict[str, tuple[str, ...]] = {}
         for name in (*self.block.latents, *self.block.variables):
             node = self.view.declaration.nodes[name]
-            if node.per == "trace" or any(ref.lag for ref in node.parents):
+            computed = self.view.hidden.difference(self.block.latents)
+            if node.per == "trace" or any(r.lag or r.name in computed for r in node.parents):
                 return None
             for each in (name, *(ref.name for ref in node.parents)):
                 support = self.view.supports[each]
@@ -160,28 +170,26 @@ class District:
         return TableBlock(cards, parents, self.block.latents)
 
     def _views(self, latent: str = "") -> Granted | None:
-        """Three views of every latent of the block, or of one."""
+        """Three views of every latent of the block, or of one, each with room for its values."""
         nodes = self.view.declaration.nodes
+        if any(
+            ref.lag and ref.name in self.view.hidden
+            for node in nodes.values()
+            for ref in node.parents
+        ):
+            return None
         parents = {
             name: frozenset(ref.name for ref in node.parents if not ref.lag)
             for name, node in nodes.items()
         }
-        hidden = frozenset(self.view.declaration.graph.latents)
+        hidden, size = self.view.hidden, partial(room, self.view.supports)
         found = []
         for name in [latent] if latent else self.block.latents:
-            groups = views(parents, latents=hidden, latent=name)
-            if groups is None:
+            groups = views(parents, latents=hidden, latent=name, room=size)
+            if groups is None or not reveal(size([name]), [size(g) for g in groups]):
                 return None
             found.append(words.views(name, groups))
         return tuple(found)
-
-    def _computed(self, name: str) -> bool:
-        """Whether something is computed from latents, and so not seen."""
-        node = self.view.declaration.nodes[name]
-        return node.kind == "equation" and any(
-            self.view.declaration.nodes[ref.name].kind == "latent" or self._computed(ref.name)
-            for ref in node.parents
-        )
 
     def _noises(self, names: Iterable[str]) -> Granted:
         return tuple(words.noises(names, self.view.shapes))

@@ -11,6 +11,7 @@ from causalsys.identify.districts import District, Granted
 from causalsys.identify.effect import Hedge, Identified, kernel
 from causalsys.identify.known import inlined
 from causalsys.identify.question import Question, logged
+from causalsys.identify.room import room
 from causalsys.identify.rows import rows
 from causalsys.identify.verdict import Assumption, Verdict, together
 from causalsys.identify.view import View, links_reached
@@ -26,9 +27,10 @@ def population(view: View, question: Question) -> Verdict:
     under = view.under(question)
     asked = {view.now(name) for name in (question.outcome, *question.given)}
     above = view.steps.variables(links_reached(asked, under))
-    needed = view.learned(above - set(question.do))
     untrue = view.untrue(question)
-    for name in sorted(needed & untrue.keys()):
+    for name in sorted(above.difference(question.do) | above & question.shifts):
+        if name not in untrue:
+            continue
         reason = f"It needs the law of {name} as it is for all rows there, and {untrue[name]}."
         return Verdict("not identified", verdict.question, reason=reason)
     return verdict
@@ -36,25 +38,21 @@ def population(view: View, question: Question) -> Verdict:
 
 def _verdict(view: View, question: Question) -> Verdict:
     asked, mixed = str(question), view.steps.mixed
-    shifted = [name for name, reads in question.reads if name in reads]
     hidden = sorted(
         read for _, reads in question.reads for read in reads if view.now(read) not in mixed.nodes
     )
     if hidden:
         reason = f"The policy looks at {hidden[0]}, which nobody logs."
         return Verdict("not identified", asked, reason=reason)
-    if view.now(question.outcome) not in mixed.nodes:
-        return _latent(view, question)
-    if dos := sorted(name for name in question.do if view.now(name) not in mixed.nodes):
-        known = _known_latents(view, dos)
-        if known is None:
-            reason = f"Nobody logs {dos[0]}, so nothing tells what setting it would do."
-            return Verdict("not identified", asked, reason=reason)
-        return Verdict("identified under", asked, assumptions=known)
-    if shifted:
+    unseen = sorted({question.outcome, *question.do, *question.given} & view.hidden)
+    if unseen:
+        return _revealed(view, question, unseen)
+    if question.outcome in question.given:
+        return Verdict("identified", asked, reason="It is given.")
+    if question.shifts:
         return _shifted(view, question)
     outcome, done = _joint(view, question)
-    given = [view.now(name) for name in question.given]
+    outcome -= set(given := [view.now(name) for name in question.given])
     found = identify_effect(mixed, outcome=outcome, do=done, given=given)
     if isinstance(found, Identified):
         wide = str(found.formula)
@@ -107,10 +105,10 @@ def _by_shape(
             continue
         found = _of_part(view, question, view.steps.variables(part))
         if found is None:
-            return Verdict("not identified", asked, reason=_stuck(view, hedge, question))
+            return _by_views(view, question, hedge)
         assumed += found
     if not assumed:
-        return Verdict("not identified", asked, reason=_stuck(view, hedge, question))
+        return _by_views(view, question, hedge)
     return Verdict(
         "identified under",
         asked,
@@ -139,8 +137,15 @@ def _witness(view: View, question: Question) -> Granted:
     if found is not None:
         arm = view.declaration.nodes[found[0]].kind == "arm"
         return (words.instrument(found[0], do, outcome, arm=arm),)
-    latents = frozenset(view.declaration.graph.latents)
-    pair = proxies(view.steps.parents, latents=latents, do=do, outcome=outcome)
+    if question.given or question.reads:
+        return ()
+    pair = proxies(
+        view.steps.parents,
+        latents=view.hidden,
+        do=do,
+        outcome=outcome,
+        rich=lambda proxy, latent: room(view.supports, [proxy]) >= room(view.supports, [latent]),
+    )
     return () if pair is None else (words.proxies(*pair),)
 
 
@@ -151,7 +156,9 @@ def _shifted(view: View, question: Question) -> Verdict:
     if simple and all(reads == (name,) for name, reads in question.reads):
         done = FrozenDict({name: f"{name}*" for name in question.do})
         events = [Event(question.outcome, done)]
-        events += [Event(name, FrozenDict(), name) for name, _ in question.reads]
+        for name, _ in question.reads:
+            rest = {other: value for other, value in done.items() if other != name}
+            events.append(Event(name, FrozenDict(rest), name))
         if isinstance(counterfactual(mixed, outcome=events), Determined):
             reason = "The graph alone carries it (ctf-ID)."
             return Verdict("identified", asked, reason=reason)
@@ -165,15 +172,19 @@ def _shifted(view: View, question: Question) -> Verdict:
     )
 
 
-def _latent(view: View, question: Question) -> Verdict:
-    known = _known_latents(view, [question.outcome])
+def _revealed(view: View, question: Question, names: list[str]) -> Verdict:
+    """A question that names latents: where enough tells of them, as if they were logged."""
+    known = _known_latents(view, names)
     if known is None:
-        reason = f"Nobody logs {question.outcome}, and too little that is logged tells of it."
+        reason = f"Nobody logs {names[0]}, and too little that is logged tells of it."
         return Verdict("not identified", str(question), reason=reason)
+    found = _verdict(view.revealed(names), question)
+    if not found.answerable:
+        return found
     return Verdict(
         "identified under",
-        str(question),
-        assumptions=known,
+        found.question,
+        assumptions=together([*known, *found.assumptions]),
         reason="A latent is known up to its scale.",
     )
 
@@ -190,12 +201,28 @@ def _known_latents(view: View, names: list[str]) -> Granted | None:
     return together(found)
 
 
+def _by_views(view: View, question: Question, hedge: Hedge) -> Verdict:
+    """The verdict where only views of the latents in the way may help."""
+    if latents := _between(view, hedge):
+        found = _revealed(view, question, latents)
+        if found.answerable:
+            reason = "The graph alone does not carry it; with these assumptions the data do."
+            return replace(found, reason=reason)
+    return Verdict("not identified", str(question), reason=_stuck(view, hedge, question))
+
+
+def _between(view: View, hedge: Hedge) -> list[str]:
+    """The latents that tie what is in the way."""
+    inside = view.steps.variables(hedge.within)
+    return sorted(
+        {name for each in inside if each in view.blocks for name in view.blocks[each].latents}
+    )
+
+
 def _stuck(view: View, hedge: Hedge, question: Question) -> str:
     """Why: who shares which latent with whom."""
     inside = view.steps.variables(hedge.within)
-    latents = sorted(
-        {name for each in inside if each in view.blocks for name in view.blocks[each].latents}
-    )
+    latents = _between(view, hedge)
     told = f"the latent {', '.join(latents)}" if latents else "a lasting noise"
     return (
         f"{', '.join(sorted(inside))} share {told}, and nothing in the graph tells its part from "

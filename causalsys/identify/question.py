@@ -8,6 +8,7 @@ from typing import Any
 
 from causalsys.errors import InterventionError, QueryError, UnknownNameError
 from causalsys.scm.declaration import Declaration
+from causalsys.scm.order import reached
 from causalsys.scm.variables import Variable
 
 Name = str | Variable
@@ -41,6 +42,11 @@ class Question:
     def unit(self) -> bool:
         """Whether it is about rows, rather than about a population."""
         return self.evidence is not None
+
+    @property
+    def shifts(self) -> frozenset[str]:
+        """What is set by a policy that looks at the value that it replaces."""
+        return frozenset(name for name, reads in self.reads if name in reads)
 
     def about(self, outcome: str) -> Question:
         """The same question about another outcome."""
@@ -127,14 +133,14 @@ def ask(
 
 def logged(declaration: Declaration) -> frozenset[str]:
     """What rows tell: everything but latents, and what is computed from latents."""
-    found: set[str] = set()
-    for node in declaration.nodes.values():
-        computed = node.kind == "equation"
-        if node.kind != "latent" and not (
-            computed and any(p.name not in found and not p.lag for p in node.parents)
-        ):
-            found.add(node.name)
-    return frozenset(found)
+    nodes = declaration.nodes.values()
+    computed: dict[str, list[str]] = {node.name: [] for node in nodes}
+    for node in nodes:
+        if node.function is not None:
+            for parent in node.parents:
+                computed[parent.name].append(node.name)
+    hidden = reached([node.name for node in nodes if node.kind == "latent"], computed)
+    return frozenset(declaration.nodes) - hidden
 
 
 def check_do(declaration: Declaration, names: Collection[str]) -> None:

@@ -20,26 +20,55 @@ def rows(view: View, question: Question) -> Verdict:
     """The verdict on a question about rows."""
     assert question.evidence is not None
     asked, name = str(question), question.outcome
-    under = view.under(question)
-    above = links_reached(view.steps.at[name], under)
-    changed = links_reached(view.steps.every(question.do), turned(under)) & above
-    moved = view.steps.variables(changed)
-    seen = name in question.evidence or view.declaration.nodes[name].kind == "latent"
-    if name not in moved and seen:
+    above = links_reached(view.steps.at[name], view.under(question))
+    looked = _looked_at(view, question, above)
+    latents = frozenset(view.declaration.graph.latents)
+    if unseen := sorted((view.hidden & looked) | (view.hidden - latents & {name})):
+        reason = f"Nobody logs {unseen[0]}, so no row tells it."
+        return Verdict("not identified", asked, reason=reason)
+    moved, turning = _moved(view, question, above)
+    if name not in moved and name in question.evidence | latents:
         return Verdict("identified", asked, reason="Nothing that is done reaches it.")
-    needed = view.learned(moved - set(question.do))
-    partial = _partial(view, question, needed, name)
-    if partial and _from_graph(view, question):
-        reason = "The graph carries it from what is known of the rows (ctf-ID)."
-        return _checked(view, question, needed, Verdict("identified", asked, reason=reason))
+    needed = view.learned(turning)
+    partial = _partial(view, question, needed, looked | {name})
     if partial:
         told = above.union(*(_above(view, each) for each in sorted(question.evidence)))
-        needed = view.learned(view.steps.variables(told)) | needed
-        needed = frozenset(n for n in needed if view.declaration.nodes[n].kind != "latent")
-    if not needed:
+        turning |= view.steps.variables(told)
+        needed = view.learned(turning) - latents
+    if partial and _from_graph(view, question):
+        reason = "The graph carries it from what is known of the rows (ctf-ID)."
+        verdict = Verdict("identified", asked, reason=reason)
+    elif needed:
+        verdict = _under(view, question, needed, moved, inferring=partial)
+    else:
         reason = "Between what is done and the outcome, everything is a known equation."
-        return Verdict("identified", asked, reason=reason)
-    return _under(view, question, needed, moved, inferring=partial)
+        verdict = Verdict("identified", asked, reason=reason)
+    return _checked(view, question, turning, verdict)
+
+
+def _looked_at(view: View, question: Question, above: frozenset[str]) -> frozenset[str]:
+    """What policies that matter look at."""
+    return frozenset(
+        read for name, reads in question.reads if above & {*view.steps.at[name]} for read in reads
+    )
+
+
+def _moved(
+    view: View, question: Question, above: frozenset[str]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """What of the causes of an outcome changes, and what of it by its own mechanism."""
+    under = view.under(question)
+    sources = view.steps.every({*question.do, *question.redraw})
+    changed = links_reached(sources, turned(under)) & above
+    held = view.steps.every(question.do)
+    by_itself = {
+        label
+        for label in changed
+        if label not in held
+        # A shift looks at what its variable would be by itself.
+        or (view.steps.base[label] in question.shifts and changed & view.steps.parents[label])
+    }
+    return view.steps.variables(changed), view.steps.variables(by_itself)
 
 
 def _under(
@@ -62,7 +91,7 @@ def _under(
             plain |= part - question.redraw
             continue
         district = District(view, block)
-        found = district.rows(part, moved | set(question.do))
+        found = district.rows(part, moved | set(question.do), redraw=question.redraw)
         if found is None or (inferring and not district.infers(part)):
             return Verdict(
                 "not identified",
@@ -76,8 +105,7 @@ def _under(
         granted.append(words.lasting(lasting, question.do))
     assumed = together([*granted, *words.noises(plain, view.shapes)])
     status: Status = "identified under" if assumed else "identified"
-    verdict = Verdict(status, str(question), assumptions=assumed)
-    return _checked(view, question, needed, verdict)
+    return Verdict(status, str(question), assumptions=assumed)
 
 
 def _checked(view: View, question: Question, needed: frozenset[str], verdict: Verdict) -> Verdict:
@@ -92,12 +120,12 @@ def _checked(view: View, question: Question, needed: frozenset[str], verdict: Ve
     return verdict
 
 
-def _partial(view: View, question: Question, needed: frozenset[str], name: str) -> bool:
+def _partial(view: View, question: Question, needed: frozenset[str], asked: frozenset[str]) -> bool:
     """Whether something must be inferred that rows could have told."""
     assert question.evidence is not None
     graph, tell = view.declaration.graph, logged(view.declaration)
     learned = {n for n in tell if view.declaration.nodes[n].learned}
-    told = {name} | needed
+    told = set(asked | needed)
     for each in needed:
         told |= {ref.name for ref in view.declaration.nodes[each].parents}
     while computed := {n for n in told if not view.declaration.nodes[n].learned}:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from causalsys.identify.mixed import Links, Mixed
+from causalsys.identify.question import logged
 from causalsys.scm.declaration import Declaration, Node
 from causalsys.scm.frozen import FrozenDict
 from causalsys.scm.order import reached
@@ -22,7 +23,7 @@ class Steps:
     """A model's graph over its steps.
 
     Attributes:
-        mixed: Over what is not latent.
+        mixed: Over what is logged.
         parents: Over everything, latents and lasting noises included.
         at: The name of each variable at each of its steps, the last one first.
         latents: What is hidden, by its name at a step.
@@ -51,12 +52,13 @@ def steps_of(declaration: Declaration) -> Steps:
     parents: dict[str, frozenset[str]] = {}
     at: dict[str, list[str]] = {name: [] for name in declaration.nodes}
     latents: set[str] = set()
+    told = logged(declaration)
     for step in range(1 - count, 1):
         for node in declaration.nodes.values():
             label = _label(node, step)
             if label in parents:
                 continue
-            if node.kind == "latent":
+            if node.name not in told:
                 latents.add(label)
             causes = {
                 _label(declaration.nodes[ref.name], step - ref.lag)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from causalsys.identify.mixed import Links
-from causalsys.identify.question import Question
+from causalsys.identify.question import Question, logged
 from causalsys.identify.shapes import Shapes
 from causalsys.identify.steps import Steps, lasts, steps_of
 from causalsys.scm.blocks import Block, blocks
@@ -49,6 +49,19 @@ class View:
         """The variables whose noise lasts from step to step."""
         return frozenset(n.name for n in self.declaration.nodes.values() if lasts(n))
 
+    @cached_property
+    def hidden(self) -> frozenset[str]:
+        """What nobody logs: latents, and what is computed from them."""
+        return frozenset(self.declaration.nodes) - logged(self.declaration)
+
+    def revealed(self, names: Collection[str]) -> View:
+        """The model in which these latents are logged."""
+        nodes = {
+            name: replace(node, kind="observed") if name in names else node
+            for name, node in self.declaration.nodes.items()
+        }
+        return replace(self, declaration=replace(self.declaration, nodes=nodes))
+
     def now(self, name: str) -> str:
         """A variable at the last step."""
         return self.steps.at[name][0]
@@ -58,13 +71,18 @@ class View:
         return frozenset(name for name in names if self.declaration.nodes[name].learned)
 
     def under(self, question: Question) -> Links:
-        """Everything's causes once `do` is done: nothing, or what the policy looks at."""
+        """Everything's causes once `do` is done: nothing, or what the policy looks at.
+
+        A shift looks at what its variable would be by itself, and so at all causes of that.
+        """
         parents = dict(self.steps.parents)
         reads = dict(question.reads)
         for name in question.do:
             for step, label in enumerate(self.steps.at[name]):
                 looked = [self.steps.at[r] for r in reads.get(name, ()) if r != name]
-                parents[label] = frozenset(labels[min(step, len(labels) - 1)] for labels in looked)
+                found = frozenset(labels[min(step, len(labels) - 1)] for labels in looked)
+                own = parents[label] if name in question.shifts else frozenset()
+                parents[label] = found | own
         return parents
 
     def untrue(self, question: Question) -> Mapping[str, str]:

@@ -6,7 +6,7 @@ graph can state: a shape of the effect for an instrument, richness for proxies a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, combinations
 
 from causalsys.identify.mixed import Mixed, Names
@@ -48,7 +48,12 @@ def instrument(graph: Mixed, *, do: str, outcome: str) -> tuple[str, tuple[str, 
 
 
 def proxies(
-    parents: Mapping[str, Names], *, latents: Names, do: str, outcome: str
+    parents: Mapping[str, Names],
+    *,
+    latents: Names,
+    do: str,
+    outcome: str,
+    rich: Callable[[str, str], bool] = lambda proxy, latent: True,
 ) -> tuple[str, str, str] | None:
     """A latent that confounds an effect, its proxy beside the treatment, and the outcome's.
 
@@ -60,6 +65,7 @@ def proxies(
         latents: Those that are not observed.
         do: The treatment.
         outcome: The outcome.
+        rich: Whether a proxy has room for all values of a latent.
 
     Example:
         >>> u = frozenset("u")
@@ -75,8 +81,9 @@ def proxies(
     seen = frozenset(parents) - latents - {do, outcome}
     before = seen & graph.ancestors([do, outcome]) - graph.descendants([do])
     for latent in sorted(latents & graph.ancestors([do]) & graph.ancestors([outcome])):
-        for one in sorted(seen):
-            for other in sorted(seen - {one}):
+        able = sorted(name for name in seen if rich(name, latent))
+        for one in able:
+            for other in (name for name in able if name != one):
                 for rest in dict.fromkeys([frozenset[str](), before - {one, other}]):
                     given = rest | {latent}
                     if (
@@ -91,7 +98,11 @@ def proxies(
 
 
 def views(
-    parents: Mapping[str, Names], *, latents: Names, latent: str
+    parents: Mapping[str, Names],
+    *,
+    latents: Names,
+    latent: str,
+    room: Callable[[Names], float] = lambda names: 0,
 ) -> tuple[tuple[str, ...], ...] | None:
     """Three groups of observed variables, independent given a latent, that each tell of it.
 
@@ -101,6 +112,7 @@ def views(
         parents: Each variable's causes, latents among them.
         latents: Those that are not observed.
         latent: The one in question.
+        room: How many values some variables have together; those with most are dealt out first.
 
     Example:
         >>> u = frozenset("u")
@@ -126,7 +138,7 @@ def views(
             for name in telling
             for other in graph.connected(name, given=given | {latent}).intersection(telling)
         ]
-        groups = parts(telling, tied)
+        groups = sorted(parts(telling, tied), key=lambda group: -room(frozenset(group)))
         if len(groups) >= 3:
             return tuple(tuple(sorted(chain(*groups[i::3]))) for i in range(3))
     return None
