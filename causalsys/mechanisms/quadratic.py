@@ -19,6 +19,9 @@ from causalsys.mechanisms.features import Scale
 from causalsys.mechanisms.least_squares import least_squares
 from causalsys.mechanisms.training import Training
 
+_ALIKE = 1e-8
+"""A column with less than this share of its square left says what others say."""
+
 
 @dataclass(frozen=True)
 class QuadraticMechanism(Additive):
@@ -69,6 +72,34 @@ class QuadraticMechanism(Additive):
         if found.rank < count:
             return fitted.noted("some terms are constant or collinear: least-norm solution")
         return fitted
+
+    def misfit(self, sample: Sample) -> float:
+        """The p-value of cubes of the columns and of the location: small where they are missed.
+
+        A score test of Ramsey's RESET (1969), robust to unequal variances (White, 1980). It sees
+        what held-out likelihood is too noisy to see.
+
+        Args:
+            sample: The data to which the mechanism was fitted.
+        """
+        design = self.columns(sample.parents)
+        if design is None:
+            return 1.0
+        location = self.location(sample.parents)[0]
+        scaled = (location - location.mean()) / location.std(unbiased=False).clamp(min=1e-300)
+        cubes = torch.cat([design[0], scaled.unsqueeze(-1)], dim=-1) ** 3
+        weight, known = sample.weight[0].unsqueeze(-1), _terms(design[0])
+        root = weight.sqrt()
+        explained = known @ torch.linalg.lstsq(root * known, root * cubes, driver="gelsd").solution
+        new = cubes - explained
+        new = new[:, new.square().sum(0) > _ALIKE * cubes.square().sum(0)]
+        residual = (self.line(sample.value)[0] - location).unsqueeze(-1)
+        score = weight * residual * new
+        values, vectors = torch.linalg.eigh(score.mT @ score)
+        kept = values > _ALIKE * values.sum()
+        along = (score.sum(0) @ vectors)[kept]
+        half = torch.stack([kept.sum().to(along), (along**2 / values[kept]).sum()]) / 2
+        return float(torch.special.gammaincc(half[0], half[1])) if bool(kept.any()) else 1.0
 
     def _equations(self, value: Tensor, parents: Parents) -> tuple[Tensor, Tensor]:
         line = self.line(value)

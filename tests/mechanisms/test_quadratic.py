@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from causalsys.errors import FitError
-from causalsys.mechanisms.quadratic import terms_of
+from causalsys.mechanisms import Training, build
+from causalsys.mechanisms.quadratic import QuadraticMechanism, terms_of
 from causalsys.scm import specs
 from causalsys.scm.supports import Categorical, Positive, Real, Support
 from tests.mechanisms.samples import column, fit, sample_of
@@ -58,6 +59,27 @@ def test_positive_causes_of_a_power_law_enter_by_their_logarithm() -> None:
     with torch.no_grad():
         found = fitted.push(torch.zeros(1, 1), {"x": column([4.0])})
     assert float(found) == pytest.approx(24, rel=0.02)
+
+
+@pytest.mark.parametrize(("bend", "missed"), [(0.0, False), (0.05, True)])
+def test_a_bend_that_it_misses_is_seen_through_unequal_noise(bend: float, missed: bool) -> None:
+    rng = np.random.default_rng(9)
+    x, noise = rng.normal(size=(2, ROWS))
+    sample = sample_of(x**2 + bend * x**3 + 0.3 * (1 + x**2) * noise, {"x": x})
+    family = build(specs.Quadratic(), Real(), parents={"x": Real()})
+    assert isinstance(family, QuadraticMechanism)
+    p = family.fit(sample, training=Training()).misfit(sample)
+    # A cube with a weight of five of its standard errors, against a level of one in a hundred.
+    assert (p < 0.01) == missed
+
+
+def test_a_cause_of_two_levels_has_no_cube_to_miss() -> None:
+    rng = np.random.default_rng(10)
+    k, noise = rng.integers(0, 2, 500), rng.normal(size=500)
+    sample = sample_of(k + noise, {"k": k})
+    family = build(specs.Quadratic(), Real(), parents={"k": Categorical(2)})
+    assert isinstance(family, QuadraticMechanism)
+    assert family.fit(sample, training=Training()).misfit(sample) == 1.0
 
 
 def test_too_few_rows_are_refused() -> None:
