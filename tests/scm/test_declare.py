@@ -573,6 +573,17 @@ def test_a_fingerprint_sees_constants_outside_a_function() -> None:
     assert scaled(2.0).declaration.fingerprint != scaled(3.0).declaration.fingerprint
 
 
+def test_a_fingerprint_sees_tuples_of_constants_outside_a_function() -> None:
+    def bent(by: tuple[Any, ...]) -> type[cs.SCM]:
+        equation = cs.equation(cs.Real())(lambda a: a * by[0])
+        return cs.SCM.from_graph([("a", "b")], name="M", variables={"b": equation})
+
+    assert bent((2.0, "x")).declaration.fingerprint == bent((2.0, "x")).declaration.fingerprint
+    assert bent((2.0, "x")).declaration.fingerprint != bent((3.0, "x")).declaration.fingerprint
+    # What is no constant has no text that lasts from one run to the next.
+    assert bent((object(),)).declaration.fingerprint == bent((object(),)).declaration.fingerprint
+
+
 def test_a_fingerprint_sees_constants_of_a_function_without_source() -> None:
     two, three = compiled("lambda a: a * 2.0"), compiled("lambda a: a * 3.0")
     assert two.declaration.fingerprint != three.declaration.fingerprint
