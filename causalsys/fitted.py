@@ -274,6 +274,9 @@ class FittedSCM(Fitted):
     def check(self, data: object, *, level: float = 0.05, seed: int = 0) -> Check:
         """Test the graph's implied independences, and each variable's predicted distribution.
 
+        The report says which independences fail, and in `mends` which edge or latent would mend
+        each; which of them is true, the data often cannot tell.
+
         Args:
             data: Rows as in `fit`, best such as the model was not fitted to.
             level: The rate of false rejections over all tests together (Holm's correction).
