@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from causalsys.errors import FitError
@@ -36,8 +37,8 @@ class TreesMechanism(Additive):
 
     The law of the residuals is that of rows which their trees have not seen (threefold
     cross-fitting): trees follow their own rows too closely, and would promise too narrow a
-    noise. The same folds say how many rounds help. A forest is constant outside the range
-    of its data.
+    noise. The same folds say how many rounds help. Members other than the first are grown on
+    halves of the rows. A forest is constant outside the range of its data.
     """
 
     @property
@@ -80,7 +81,8 @@ class TreesMechanism(Additive):
         for member in range(sample.members):
             own = min(member, len(features) - 1), min(member, len(target) - 1)
             grower = self._grower(rounds, seed=training.seed)
-            grower.fit(features[own[0]], target[own[1]], sample_weight=weight[member])
+            kept = _half(weight[0], weight[member]) if member else slice(None)
+            grower.fit(features[own[0]][kept], target[own[1]][kept], sample_weight=weight[0][kept])
             forests.append([tree.nodes for (tree,) in grower._predictors])
             bases.append(float(np.squeeze(grower._baseline_prediction)))
         residual = line.new_tensor(outside).unsqueeze(0)
@@ -126,3 +128,13 @@ class TreesMechanism(Additive):
             random_state=seed,
             **options,
         )
+
+
+def _half(own: Array, drawn: Array) -> NDArray[np.intp]:
+    """The half of the rows that a bootstrap weighs most: a random half of them.
+
+    Around the whole, halves vary as a bootstrap does (Politis and Romano, 1994), and unlike
+    weights they also show what coarser leaves would say.
+    """
+    share = np.divide(drawn, own, out=np.full_like(drawn, -1.0), where=own > 0)
+    return np.argsort(-share, kind="stable")[: max(int((own > 0).sum() + 1) // 2, 1)]

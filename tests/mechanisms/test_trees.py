@@ -9,7 +9,7 @@ from causalsys.errors import FitError
 from causalsys.mechanisms.forest import evaluate, stack
 from causalsys.scm import specs
 from causalsys.scm.supports import Categorical, Real
-from tests.mechanisms.samples import fit, sample_of
+from tests.mechanisms.samples import column, fit, sample_of
 
 PARENTS = {"x": Real(), "y": Real(), "k": Categorical(3)}
 
@@ -63,3 +63,19 @@ def test_too_few_rows_are_refused() -> None:
     parents, _, value = _data(9)
     with pytest.raises(FitError, match=r"9 rows.*cs\.Linear"):
         fit(specs.BoostedTrees(), Real(), sample_of(value, parents), parents=PARENTS)
+
+
+def test_members_are_grown_on_halves_and_the_first_on_all_rows() -> None:
+    """A level that only some rows have: no half has them all, and their spread says so."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=400)
+    value = np.where(x > 0, 1.0, 0.0) + 0.3 * rng.normal(size=400)
+    sample = sample_of(value, {"x": x}, members=60)
+    trees = fit(specs.BoostedTrees(rounds=20), Real(), sample, parents={"x": Real()})
+    at = trees.location({"x": column([-1.0])})[:, 0]
+    alone = fit(
+        specs.BoostedTrees(rounds=20), Real(), sample_of(value, {"x": x}), parents={"x": Real()}
+    )
+    assert float(at[0]) == pytest.approx(float(alone.location({"x": column([-1.0])})[0, 0]))
+    # Half the rows leave a mean of a few dozen of them about as uncertain as it is.
+    assert 0.02 < float(at[1:].std()) < 0.15
