@@ -113,6 +113,8 @@ class District:
         """The block as linear equations; None where it is not linear."""
         nodes, shapes = self.view.declaration.nodes, self.view.shapes
         inside = set(self.block.variables)
+        if not inside:
+            return None
         for name in self.block.variables:
             mine = shapes[name]
             if mine.link is None or nodes[name].support.size or name in self.view.lasting:

@@ -53,6 +53,8 @@ def _verdict(view: View, question: Question) -> Verdict:
         return _shifted(view, question)
     outcome, done = _joint(view, question)
     outcome -= set(given := [view.now(name) for name in question.given])
+    if not outcome:
+        return Verdict("identified", asked, reason="It follows from what is given.")
     found = identify_effect(mixed, outcome=outcome, do=done, given=given)
     if isinstance(found, Identified):
         wide = str(found.formula)

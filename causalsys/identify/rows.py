@@ -27,13 +27,19 @@ def rows(view: View, question: Question) -> Verdict:
         reason = f"Nobody logs {unseen[0]}, so no row tells it."
         return Verdict("not identified", asked, reason=reason)
     moved, turning = _moved(view, question, above)
-    if name not in moved and name in question.evidence | latents:
-        return Verdict("identified", asked, reason="Nothing that is done reaches it.")
+    if name not in moved:
+        reason = "Nothing that is done reaches it."
+        verdict = Verdict("identified", asked, reason=reason)
+        inferred = name not in question.evidence | latents
+        return (
+            _checked(view, question, _tells(view, question, above), verdict)
+            if inferred
+            else verdict
+        )
     needed = view.learned(turning)
     partial = _partial(view, question, needed, looked | {name})
     if partial:
-        told = above.union(*(_above(view, each) for each in sorted(question.evidence)))
-        turning |= view.steps.variables(told)
+        turning |= _tells(view, question, above)
         needed = view.learned(turning) - latents
     if partial and _from_graph(view, question):
         reason = "The graph carries it from what is known of the rows (ctf-ID)."
@@ -96,7 +102,7 @@ def _under(
             return Verdict(
                 "not identified",
                 str(question),
-                reason=f"{', '.join(sorted(part))} would move with the latent "
+                reason=f"{', '.join(sorted(part)) or question.outcome} would move with the latent "
                 f"{', '.join(block.latents)}, and neither graph nor shape tells how much of a row "
                 "is which.",
             )
@@ -147,5 +153,7 @@ def _from_graph(view: View, question: Question) -> bool:
     return isinstance(counterfactual(mixed, outcome=asked, given=seen), Determined)
 
 
-def _above(view: View, name: str) -> frozenset[str]:
-    return links_reached(view.steps.at[name], view.steps.parents)
+def _tells(view: View, question: Question, above: frozenset[str]) -> frozenset[str]:
+    """Everything whose law tells what rows do not: the causes of the outcome and of evidence."""
+    labels = [label for name in question.evidence or () for label in view.steps.at[name]]
+    return view.steps.variables(above | links_reached(labels, view.steps.parents))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from causalsys.errors import NotIdentifiedError, QueryError, UnknownNameError
 from causalsys.identify.verdict import Verdict
-from causalsys.query.judged import Judged
+from causalsys.query.judged import Judged, refusal
 from causalsys.scm.supports import Boolean, Categorical, Count, Fraction, Positive, Support
 
 if TYPE_CHECKING:
@@ -146,7 +146,11 @@ class Answer:
         return Draws(values, self._unit(name), self.members)
 
     def observed(self, name: str) -> Draws:
-        """What was observed of a variable, or inferred of it, before anything was done."""
+        """What was observed of a variable, or inferred of it, before anything was done.
+
+        Raises:
+            NotIdentifiedError: It was inferred, and data do not tell it. Latents may be looked at.
+        """
         if name not in self.factual and name in self.names:
             raise QueryError(
                 name,
@@ -155,6 +159,7 @@ class Answer:
             )
         if name not in self.factual:
             raise UnknownNameError.among(name, self.names, where="the answer")
+        self._seen(name)
         values = self.factual[name].double().numpy().copy()
         return Draws(values, self._unit(name), self.members)
 
@@ -200,6 +205,8 @@ class Answer:
         """
         self._numeric(name)
         here = self._tensor(name, self._world(world)).double()
+        if against is None and name in self.factual:
+            self._seen(name)
         if against is None and name not in self.factual:
             raise QueryError(
                 name,
@@ -303,6 +310,13 @@ class Answer:
                 for r in self.rivals
             ]
         )
+
+    def _seen(self, name: str) -> None:
+        """Refuse what was inferred of a variable, where the data do not tell it."""
+        latent = self.judged.judge.view.declaration.nodes[name].kind == "latent"
+        verdict = self.judged.seen(name)
+        if not latent and not verdict.answerable:
+            raise refusal(name, verdict)
 
     def _readable(self, name: str, world: int) -> bool:
         try:

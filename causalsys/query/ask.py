@@ -47,12 +47,11 @@ def counterfactual(
     draws = None if samples is None else count(samples, "samples")
     terms = Terms(fitted, outcome, allow, differs=differs, redraw=redraw)
     table = read(fitted.schema, evidence, purpose="evidence")
-    told = frozenset(table.values) - frozenset(table.missing)
     take = draws or _samples(fitted, table, terms.redraw)
 
     def ask(model: Fitted) -> Answer:
         found = abduct(model, table, samples=take, seed=seed)
-        return _answer(model, found, dos, terms=terms, evidence=told)
+        return _answer(model, found, dos, terms=terms, evidence=_told(table))
 
     return terms.settled(ask, dos, seed=seed)
 
@@ -121,7 +120,7 @@ def _drawn(
     plan = Unfolding(fitted.schema, mechanisms, noise_of, {}, layout, draws, seed)
     index = pd.RangeIndex(len(trace))
     made = [_world(each, fitted, plan, index=index) for each in dos]
-    judged = terms.judged(dos, made, evidence=None)
+    judged = terms.judged(dos)
     values = plan.predict(made)
     return Answer(
         values, {}, fitted.schema.supports, titles(dos), index, judged, members=fitted.members
@@ -172,7 +171,7 @@ def _conditional(
     table = read(fitted.schema, columns, purpose="evidence")
     found = abduct(fitted, table, samples=samples, seed=seed)
     names = [named(key) for key in given]
-    return _answer(fitted, found, dos, terms=terms, evidence=None, given=names)
+    return _answer(fitted, found, dos, terms=terms, given=names)
 
 
 def _answer(
@@ -181,13 +180,13 @@ def _answer(
     dos: Sequence[Do],
     *,
     terms: Terms,
-    evidence: frozenset[str] | None,
+    evidence: Sequence[frozenset[str]] = (),
     given: Sequence[str] = (),
 ) -> Answer:
     """Act and predict, once the rows have been abducted."""
     plan, index = _plan(fitted, found, redraw=terms.redraw), found.table.index
     made = [_world(each, fitted, plan, index=index) for each in dos]
-    judged = terms.judged(dos, made, evidence=evidence, given=given)
+    judged = terms.judged(dos, evidence=evidence, given=given)
     return Answer(
         plan.predict(made),
         found.table.values,
@@ -248,6 +247,19 @@ def _world(do: Do, fitted: Fitted, plan: Unfolding, *, index: pd.Index[Any]) -> 
             supports=fitted.schema.supports,
         )
     return found
+
+
+def _told(table: Table) -> list[frozenset[str]]:
+    """What is known of the rows, for each way in which they are known.
+
+    The graph may carry a question from less and not from more: a row that tells its outcome, too,
+    asks for its own noise.
+    """
+    known, gaps = frozenset(table.values), sorted(table.missing)
+    if not gaps:
+        return [known]
+    each = torch.stack([table.missing[name] for name in gaps], -1).unique(dim=0)
+    return [known.difference(n for n, gap in zip(gaps, row, strict=True) if gap) for row in each]
 
 
 def _samples(fitted: Fitted, table: Table, redraw: frozenset[str] = frozenset()) -> int:

@@ -12,7 +12,7 @@ from causalsys.errors import QueryError
 from causalsys.fit.fitted import Fitted
 from causalsys.identify.bounds import chance, member_bounds
 from causalsys.identify.discrete import categories, part
-from causalsys.identify.question import check_do
+from causalsys.identify.question import Question, check_do
 from causalsys.identify.unfold import Event
 from causalsys.identify.unknowns import TooLargeError
 from causalsys.query.ask import sample
@@ -53,6 +53,14 @@ def bounds(
             mend=f'Ask for a spread: outcome="{name}", allow="spread".',
         )
     graph, cards = part(view, names)
+    untrue = view.untrue(Question(name))
+    for key in graph.nodes:
+        if key in untrue:
+            raise QueryError(
+                key,
+                found=f"bounds that need its law for all rows, while {untrue[key]}",
+                mend="Log a random sample of all rows, beside those that are selected.",
+            )
     done = {key: code_of(fitted, key, level) for key, level in do.items()}
     known = [Event(key, code_of(fitted, key, level), done) for key, level in given.items()]
     known += [Event(key, code_of(fitted, key, level)) for key, level in row.items()]

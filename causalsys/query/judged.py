@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from causalsys.errors import NotIdentifiedError, QueryError
@@ -12,8 +12,9 @@ from causalsys.identify.judge import Judge
 from causalsys.identify.question import Question, check_do, logged
 from causalsys.identify.verdict import SEVERITY, Verdict, together
 from causalsys.query.asked import named
-from causalsys.query.intervention import Do, Under
-from causalsys.query.world import World
+from causalsys.query.intervention import Do, Intervention, Under, as_intervention
+from causalsys.scm.declaration import Declaration
+from causalsys.scm.order import reached
 
 Allow = Literal["spread"]
 
@@ -23,12 +24,17 @@ class Asked:
     """What one world asks.
 
     Attributes:
-        question: The question, its outcome still open.
+        ways: The question, its outcome still open, for each way in which rows are known.
         inner: Questions about the worlds that are nested in it.
     """
 
-    question: Question
+    ways: tuple[Question, ...]
     inner: tuple[Question, ...] = ()
+
+    @property
+    def question(self) -> Question:
+        """The question in the first way."""
+        return self.ways[0]
 
 
 @dataclass(frozen=True)
@@ -46,8 +52,17 @@ class Judged:
     def of(self, name: str, *, world: int) -> Verdict:
         """The verdict on a variable in a world."""
         asked = self.asked[world]
-        parts = [self.judge.verdict(asked.question.about(name))]
-        parts += [self.judge.verdict(inner) for inner in asked.inner]
+        every = [*(way.about(name) for way in asked.ways), *asked.inner]
+        parts = [self.judge.verdict(each) for each in every]
+        return merged(parts, question=parts[0].question)
+
+    def seen(self, name: str) -> Verdict:
+        """The verdict on what a variable was before anything was done."""
+        before = [
+            replace(way, outcome=name, do=(), reads=(), redraw=frozenset())
+            for way in self.asked[0].ways
+        ]
+        parts = [self.judge.verdict(each) for each in before]
         return merged(parts, question=parts[0].question)
 
     def require(self, name: str, *, world: int) -> None:
@@ -56,8 +71,9 @@ class Judged:
         Raises:
             NotIdentifiedError: It is not; the message holds the verdict.
         """
-        node = self.judge.view.declaration.nodes[name]
-        if node.kind == "latent" and name not in self.asked[world].question.do:
+        declared, asked = self.judge.view.declaration, self.asked[world].question
+        moved = reached({*asked.do, *asked.redraw}, _effects(declared))
+        if declared.nodes[name].kind == "latent" and name not in moved:
             return
         verdict = self.of(name, world=world)
         if not verdict.answerable:
@@ -89,6 +105,11 @@ class Judged:
         )
 
 
+def _effects(declared: Declaration) -> Mapping[str, frozenset[str]]:
+    graph = declared.graph
+    return {name: frozenset(graph.children(name)) for name in declared.nodes}
+
+
 def merged(verdicts: Sequence[Verdict], *, question: str) -> Verdict:
     """The worst of several verdicts, with the assumptions of all."""
     worst = max(verdicts, key=lambda verdict: SEVERITY.index(verdict.status))
@@ -108,42 +129,56 @@ def merged(verdicts: Sequence[Verdict], *, question: str) -> Verdict:
 def asked_of(
     fitted: Fitted,
     do: Do,
-    world: World,
     *,
-    evidence: frozenset[str] | None,
+    evidence: Sequence[frozenset[str]],
     given: Collection[str] = (),
     redraw: frozenset[str] = frozenset(),
     differs: frozenset[str] = frozenset(),
 ) -> Asked:
-    """What a world asks, its interventions being known.
+    """What a world asks.
+
+    Args:
+        fitted: The model.
+        do: What is done in it.
+        evidence: What is known of rows, for each way in which they are known; empty for new rows.
+        given: What new rows are conditioned on.
+        redraw: Whose noise is new.
+        differs: Whose mechanism differs.
 
     Raises:
         InterventionError: It sets what nothing can set.
     """
-    check_do(fitted.declaration, world)
-    nested = [(key, value.do) for key, value in do.items() if isinstance(value, Under)]
-    if nested and evidence is None:
+    found = {named(key): value for key, value in do.items()}
+    check_do(fitted.declaration, found)
+    nested = {name: value.do for name, value in found.items() if isinstance(value, Under)}
+    if nested and not evidence:
         # A value from another world is that row's own, so the question is one about rows.
-        evidence = logged(fitted.declaration)
-    inner = [
-        Question(named(key), tuple(sorted(map(named, done))), evidence=evidence)
-        for key, done in nested
-    ]
-    reads = tuple(
-        (name, tuple(sorted(intervention.reads)))
-        for name, intervention in sorted(world.items())
-        if intervention.reads
-    )
+        evidence = [logged(fitted.declaration)]
+    reads = {name: _reads(fitted, name, found[name]) for name in sorted(found)}
     question = Question(
         "",
-        tuple(sorted(world)),
-        reads,
-        tuple(sorted(given)),
-        evidence,
+        tuple(reads),
+        tuple((name, read) for name, read in reads.items() if read),
+        tuple(sorted(given)) if not nested else (),
+        None,
         redraw,
         differs,
     )
-    return Asked(question, tuple(inner))
+    inner: list[Question] = []
+    for name, done in nested.items():
+        below = asked_of(fitted, done, evidence=evidence, redraw=redraw, differs=differs)
+        inner += [*(each.about(name) for each in below.ways), *below.inner]
+    ways = tuple(replace(question, evidence=each) for each in evidence)
+    return Asked(ways or (question,), tuple(inner))
+
+
+def _reads(fitted: Fitted, name: str, given: object) -> tuple[str, ...]:
+    """What an intervention looks at."""
+    if not callable(given) and not isinstance(given, Intervention):
+        return ()
+    supports = fitted.schema.supports
+    made = as_intervention(given, name=name, support=supports[name], rows=1, supports=supports)
+    return tuple(sorted(made.reads))
 
 
 def refusal(name: str, verdict: Verdict) -> NotIdentifiedError:

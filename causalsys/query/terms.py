@@ -11,7 +11,6 @@ from causalsys.query.answer import Answer
 from causalsys.query.asked import named
 from causalsys.query.intervention import Do
 from causalsys.query.judged import Judged, allowed, asked_of, refusal
-from causalsys.query.world import World
 
 
 class Terms:
@@ -38,9 +37,8 @@ class Terms:
     def judged(
         self,
         dos: Sequence[Do],
-        made: Sequence[World],
         *,
-        evidence: frozenset[str] | None,
+        evidence: Sequence[frozenset[str]] = (),
         given: Sequence[str] = (),
     ) -> Judged:
         """The verdicts of a question, before it is answered."""
@@ -48,13 +46,12 @@ class Terms:
             asked_of(
                 self.fitted,
                 do,
-                world,
                 evidence=evidence,
                 given=given,
                 redraw=self.redraw,
                 differs=self.differs,
             )
-            for do, world in zip(dos, made, strict=True)
+            for do in dos
         ]
         judged = Judged(self.fitted.judge, tuple(asked))
         if self.outcome is not None and not self.spread:

@@ -429,3 +429,9 @@ def test_a_policy_may_look_at_a_condition() -> None:
     asked = {"do": ("x",), "reads": (("x", ("z",)),), "given": ("z",), "evidence": None}
     assert judged(system, "y", **asked).status == "identified"
     assert judged(system, "z", **asked).status == "identified"
+
+
+def test_a_latent_of_which_nothing_tells_any_more_is_not_known() -> None:
+    """Were x randomised, as an addition tries, nothing would be left of u's district."""
+    system = model("a>u u>x", x=cs.Observed(cs.Real(), mechanism=LINE))
+    assert not system.identify("u", do=["a", "x"], counterfactual=True, latent=True).answerable

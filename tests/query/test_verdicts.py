@@ -174,3 +174,85 @@ def test_verdicts_do_not_change_numbers(fitted: cs.FittedSCM) -> None:
 def test_latents_may_be_looked_at() -> None:
     answer = models.fitted_confounded().counterfactual(models.confounded()[:3], do={"x": 0.0})
     assert np.isfinite(answer.draws("u").values).all()
+
+
+def test_a_row_that_tells_more_is_judged_by_what_it_tells() -> None:
+    """By the front door, P(y | do(x), x) is known, and P(y | do(x), x, y) is not."""
+
+    class Front(cs.SCM):
+        u = cs.Latent(cs.Real())
+        x = cs.Observed(cs.Real(), parents=[u], mechanism=cs.Linear())
+        m = cs.Observed(cs.Real(), parents=[x], mechanism=cs.Linear())
+        y = cs.Observed(cs.Real(), parents=[m, u], mechanism=cs.SplineFlow(hidden=(8,)))
+
+    data = rows().rename(columns={"load": "x", "z": "m"})
+    front = Front.fit(data, ensemble=2, steps=20)
+    some = data[:4].copy()
+    some.loc[3, ["m", "y"]] = np.nan
+    assert np.isfinite(front.counterfactual(some[3:], do={"x": 0.0}).mean("y")).all()
+    with pytest.raises(errors.NotIdentifiedError):
+        front.counterfactual(some, do={"x": 0.0}).mean("y")
+
+
+def test_a_nested_policy_counts_for_what_it_looks_at(fitted: cs.FittedSCM) -> None:
+    """The inner world sets z by y, which answers to load and shares u with it."""
+    some, inner = rows()[:3], {"load": 0.0, "z": lambda y: y}
+    for nested in (inner, {"z": cs.under(inner)}):
+        with pytest.raises(errors.NotIdentifiedError):
+            fitted.counterfactual(some, do={"z": cs.under(nested)}, outcome="z")
+    asked = {"z": cs.under({"load": 0.0})}
+    assert fitted.counterfactual(some, do=asked, outcome="z").verdict.answerable
+    with pytest.raises(errors.NotIdentifiedError):
+        fitted.counterfactual(some, do=asked, outcome="z", differs=["z"])
+
+
+def test_a_latent_that_moves_is_no_longer_only_looked_at() -> None:
+    class Below(cs.SCM):
+        x = cs.Observed(cs.Real(), mechanism=cs.Linear())
+        u = cs.Latent(cs.Real(), parents=[x])
+        y = cs.Observed(cs.Real(), parents=[u], mechanism=cs.Linear())
+
+    below = Below.fit(rows().rename(columns={"load": "x"})[["x", "y"]], ensemble=2, steps=20)
+    assert np.isfinite(below.sample(5).mean("u")).all()
+    answer = below.sample(5, do={"x": 1.0})
+    assert np.isfinite(answer.mean("y")).all()
+    with pytest.raises(errors.NotIdentifiedError):
+        answer.mean("u")
+
+
+def test_what_is_computed_from_a_latent_is_not_observed() -> None:
+    class Computed(cs.SCM):
+        u = cs.Latent(cs.Real())
+        load = cs.Observed(cs.Real(), parents=[u], mechanism=cs.Linear())
+
+        @cs.equation(cs.Real())
+        def twice(u):
+            return 2 * u
+
+        y = cs.Observed(cs.Real(), parents=[twice], mechanism=cs.Linear())
+        z = cs.Observed(cs.Real(), parents=[load], mechanism=cs.Linear())
+
+    computed = Computed.fit(rows(), ensemble=2, steps=20)
+    answer = computed.counterfactual(rows()[:3], do={"load": 0.0})
+    assert np.isfinite(answer.observed("y").values).all()
+    for read in (answer.observed, answer.mean):
+        with pytest.raises(errors.NotIdentifiedError, match="Nobody logs twice"):
+            read("twice")
+
+
+def test_conditions_may_be_read_and_looked_at(fitted: cs.FittedSCM) -> None:
+    assert (fitted.sample(5, given={"load": 1.0}).mean("load") == 1.0).all()
+    answer = fitted.sample(5, do={"z": lambda load: 2 * load}, given={"load": 1.0})
+    assert (answer.mean("z") == 2.0).all()
+
+
+def test_bounds_of_a_selected_log_are_refused() -> None:
+    class Logged(cs.SCM):
+        x = cs.Observed(cs.Boolean())
+        y = cs.Observed(cs.Boolean(), parents=[x])
+        chosen = cs.Selected([y])
+
+    bits = np.random.default_rng(0).random((200, 2)) < 0.5
+    logged = Logged.fit(pd.DataFrame(bits, columns=["x", "y"]), ensemble=2)
+    with pytest.raises(errors.QueryError, match="rows were logged by y"):
+        logged.bounds("y", do={"x": True})
