@@ -94,6 +94,10 @@ def _under(
     for block in dict.fromkeys(view.blocks[name] for name in sorted(needed)):
         part = needed & set(block.variables)
         if not block.latents:
+            causes = {ref.name for each in part for ref in view.declaration.nodes[each].parents}
+            if unseen := sorted(causes & view.hidden):
+                reason = f"It needs {unseen[0]}, which nobody logs."
+                return Verdict("not identified", str(question), reason=reason)
             plain |= part - question.redraw
             continue
         district = District(view, block)

@@ -52,11 +52,14 @@ class Draws:
         values: `[sample, row]`, or `[sample, row, size]` for a vector.
         unit: The quantity's unit.
         members: How many parameter sets the samples take turns with; 0 if each has its own.
+        paired: Of a difference between worlds, what carries it row by row. Where nothing does, its
+            mean and average are known and nothing else of it is.
     """
 
     values: NDArray[np.float64]
     unit: str = ""
     members: int = 0
+    paired: Verdict | None = None
 
     def mean(self) -> NDArray[np.float64]:
         """The mean of each row, `[row]`."""
@@ -67,7 +70,14 @@ class Draws:
 
         Raises:
             QueryError: The level is not between 0 and 1.
+            NotIdentifiedError: It is a difference of which only the mean is identified.
         """
+        if self.paired is not None and not self.paired.answerable:
+            raise NotIdentifiedError(
+                "interval",
+                found=f"a difference row by row. {self.paired}".rstrip("."),
+                mend="Read its mean or average, which need no pairs.",
+            )
         return _interval(self.values, level, self.members)
 
     def average(self, level: float = 0.9) -> Estimate:
@@ -202,6 +212,9 @@ class Answer:
             name: The variable.
             world: The world; may be left out where there is one.
             against: The world that is subtracted.
+
+        How much a row changes takes its noise in both worlds, which two laws do not tell. So the
+        draws have a verdict of their own, `paired`, and without one only their means are told.
         """
         self._numeric(name)
         here = self._tensor(name, self._world(world)).double()
@@ -216,7 +229,9 @@ class Answer:
         there = (
             self.factual[name] if against is None else self._tensor(name, self._world(against))
         ).double()
-        return Draws((here - there).numpy(), self._unit(name), self.members)
+        worlds = {self._world(each) for each in (world, against) if each is not None}
+        paired = self.judged.paired(name, sorted(worlds or {0}))
+        return Draws((here - there).numpy(), self._unit(name), self.members, paired)
 
     def spread(self, name: str, *, world: int | None = None) -> NDArray[np.float64]:
         """What models that fit as well say of each row, the least and the most, `[row, 2]`.

@@ -65,6 +65,16 @@ class Judged:
         parts = [self.judge.verdict(each) for each in before]
         return merged(parts, question=parts[0].question)
 
+    def paired(self, name: str, worlds: Collection[int]) -> Verdict:
+        """The verdict on how worlds differ row by row, which their own laws do not tell."""
+        told = logged(self.judge.view.declaration)
+        every: list[Question] = []
+        for world in worlds:
+            asked = self.asked[world]
+            every += [replace(asked.question, outcome=name, given=(), evidence=told), *asked.inner]
+        parts = [self.judge.verdict(each) for each in every]
+        return merged(parts, question=parts[0].question)
+
     def require(self, name: str, *, world: int) -> None:
         """Refuse to read what is not identified.
 

@@ -14,14 +14,13 @@ from causalsys.data.read import read
 from causalsys.errors import QueryError, UnknownNameError
 from causalsys.fit.abduct import abduct
 from causalsys.fit.fitted import Fitted
-from causalsys.identify.question import Question
 from causalsys.identify.verdict import Verdict
 from causalsys.query.answer import Draws, Estimate
-from causalsys.query.ask import _samples
-from causalsys.query.asked import count, named, titles, worlds
+from causalsys.query.ask import _samples, _told
+from causalsys.query.asked import count, titles, worlds
 from causalsys.query.confounded import Pair, pairs_of
 from causalsys.query.intervention import Do
-from causalsys.query.judged import merged, refusal
+from causalsys.query.judged import Judged, asked_of, merged, refusal
 from causalsys.query.strength import Benchmark, benchmarks
 from causalsys.query.tilt import Tilt
 from causalsys.query.tipping import Tipping, tipping_of
@@ -192,8 +191,7 @@ def sensitivity(
     draws = None if samples is None else count(samples, "samples")
     seed = count(seed, "seed", least=0)
     table = read(fitted.schema, evidence, purpose="evidence")
-    told = frozenset(table.values) - frozenset(table.missing)
-    verdict = _verdict(fitted, dos, target, told)
+    verdict = _verdict(fitted, dos, target, _told(table))
     found = abduct(fitted, table, samples=draws or _samples(fitted, table), seed=seed)
     tilt = Tilt(fitted, found, pairs)
     observed = found.table.values[target] if len(dos) == 1 else None
@@ -229,16 +227,17 @@ def sensitivity(
     )
 
 
-def _verdict(fitted: Fitted, dos: Sequence[Do], outcome: str, told: frozenset[str]) -> Verdict:
+def _verdict(
+    fitted: Fitted, dos: Sequence[Do], outcome: str, told: Sequence[frozenset[str]]
+) -> Verdict:
     """What carries the effect, were there no confounder but those that are declared.
 
     Raises:
         NotIdentifiedError: Nothing does.
     """
-    asked = [
-        Question(outcome, tuple(sorted(named(key) for key in do)), evidence=told) for do in dos
-    ]
-    verdict = merged([fitted.judge.verdict(each) for each in asked], question=str(asked[0]))
+    judged = Judged(fitted.judge, tuple(asked_of(fitted, do, evidence=told) for do in dos))
+    parts = [judged.of(outcome, world=world) for world in range(len(dos))]
+    verdict = merged(parts, question=parts[0].question)
     if not verdict.answerable:
         raise refusal(outcome, verdict)
     return verdict

@@ -435,3 +435,19 @@ def test_a_latent_of_which_nothing_tells_any_more_is_not_known() -> None:
     """Were x randomised, as an addition tries, nothing would be left of u's district."""
     system = model("a>u u>x", x=cs.Observed(cs.Real(), mechanism=LINE))
     assert not system.identify("u", do=["a", "x"], counterfactual=True, latent=True).answerable
+
+
+def test_a_state_that_a_latent_moves_is_not_known() -> None:
+    class Hidden(cs.SCM):
+        u = cs.Latent(cs.Real())
+        state = cs.State(cs.Real())
+        x = cs.Observed(cs.Real())
+        y = cs.Observed(cs.Real(), parents=[state, x])
+
+        @cs.transition(state)
+        def moves(state, u):
+            return state + u
+
+    verdict = Hidden.identify("y", do="x", counterfactual=True)
+    assert verdict.status == "not identified"
+    assert "nobody logs" in verdict.reason

@@ -256,3 +256,30 @@ def test_bounds_of_a_selected_log_are_refused() -> None:
     logged = Logged.fit(pd.DataFrame(bits, columns=["x", "y"]), ensemble=2)
     with pytest.raises(errors.QueryError, match="rows were logged by y"):
         logged.bounds("y", do={"x": True})
+
+
+def test_two_laws_do_not_tell_how_much_a_row_changes(fitted: cs.FittedSCM) -> None:
+    """By the front door both laws of y are known, and so their means' difference; no more."""
+
+    class Front(cs.SCM):
+        u = cs.Latent(cs.Real())
+        x = cs.Observed(cs.Real(), parents=[u], mechanism=cs.Linear())
+        m = cs.Observed(cs.Real(), parents=[x], mechanism=cs.Linear())
+        y = cs.Observed(cs.Real(), parents=[m, u], mechanism=cs.SplineFlow(hidden=(8,)))
+
+    data = rows().rename(columns={"load": "x", "z": "m"})
+    front = Front.fit(data, ensemble=2, steps=20)
+    change = front.sample(20, do=[{"x": 0.0}, {"x": 1.0}]).contrast("y", world=1, against=0)
+    assert np.isfinite(change.average().value)
+    with pytest.raises(errors.NotIdentifiedError, match="Read its mean or average"):
+        change.interval()
+    plain = fitted.sample(20, do=[{"load": 0.0}, {"load": 1.0}]).contrast("z", world=1, against=0)
+    assert np.isfinite(plain.interval()).all()
+    assert plain.paired is not None
+    assert plain.paired.assumptions[0].name == "monotone one-dimensional noise"
+
+
+def test_sensitivity_counts_what_a_policy_looks_at(fitted: cs.FittedSCM) -> None:
+    for ask in (fitted.sensitivity, fitted.counterfactual):
+        with pytest.raises(errors.NotIdentifiedError, match="Nobody logs u"):
+            ask(rows()[:4], do={"load": lambda u: u}, outcome="z")
