@@ -159,7 +159,8 @@ class Answer:
         """What was observed of a variable, or inferred of it, before anything was done.
 
         Raises:
-            NotIdentifiedError: It was inferred, and data do not tell it. Latents may be looked at.
+            NotIdentifiedError: It was inferred, and data do not tell it. Latents, and what is computed
+                from them, may be looked at.
         """
         if name not in self.factual and name in self.names:
             raise QueryError(
@@ -328,9 +329,8 @@ class Answer:
 
     def _seen(self, name: str) -> None:
         """Refuse what was inferred of a variable, where the data do not tell it."""
-        latent = self.judged.judge.view.declaration.nodes[name].kind == "latent"
         verdict = self.judged.seen(name)
-        if not latent and not verdict.answerable:
+        if name not in self.judged.judge.view.hidden and not verdict.answerable:
             raise refusal(name, verdict)
 
     def _readable(self, name: str, world: int) -> bool:

@@ -83,8 +83,8 @@ class Judged:
         """
         declared, asked = self.judge.view.declaration, self.asked[world].question
         moved = reached({*asked.do, *asked.redraw}, _effects(declared))
-        if declared.nodes[name].kind == "latent" and name not in moved:
-            return
+        if name in self.judge.view.hidden and name not in moved:
+            return  # It may be looked at.
         verdict = self.of(name, world=world)
         if not verdict.answerable:
             raise refusal(name, verdict)
