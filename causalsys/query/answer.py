@@ -159,8 +159,8 @@ class Answer:
         """What was observed of a variable, or inferred of it, before anything was done.
 
         Raises:
-            NotIdentifiedError: It was inferred, and data do not tell it. Latents, and what is computed
-                from them, may be looked at.
+            NotIdentifiedError: It was inferred, and data do not tell it. Latents may be looked at,
+                and what is computed from them.
         """
         if name not in self.factual and name in self.names:
             raise QueryError(
