@@ -105,17 +105,18 @@ class Part:
         return torch.cat(found, -1) / self.unit if found else torch.zeros(1, 0)
 
     def under(self, points: Tensor) -> dict[str, Mechanism]:
-        """The mechanisms with points `[start, parameter]` as their parameters."""
-        found, at = dict(self.scope.mechanisms), 0
+        """What may change, with points `[start, parameter]` as its parameters."""
+        found: dict[str, Mechanism] = {}
+        at = 0
         points = points * self.unit
         for name, keys in self.trained.items():
-            old = found[name].state
+            old = self.scope.mechanisms[name].state
             size = pack(old, keys).shape[1]
             state = unpack(points[:, at : at + size], old, keys)
             at += size
             if name in self.floor:
                 state["log_scale"] = above(state["log_scale"], self.floor[name])
-            found[name] = found[name].with_state(state)
+            found[name] = self.scope.mechanisms[name].with_state(state)
         return found
 
     def prior(self, mechanisms: Mapping[str, Mechanism]) -> Tensor:
@@ -135,7 +136,7 @@ class Part:
         self, mechanisms: Mapping[str, Mechanism], whose: Tensor | None = None
     ) -> Posterior:
         """The latents given each row, and the likelihood, at the starts `whose`."""
-        scope = self.scope.with_mechanisms(mechanisms)
+        scope = self.scope.with_mechanisms({**self.scope.mechanisms, **mechanisms})
         if self.linear:
             return _exactly(scope)
         nodes = self.nodes if self.nodes is None or whose is None else self.nodes.members(whose)

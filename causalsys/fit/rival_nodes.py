@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_GRID, _REACH = 25, 3.6
+_GRID, _REACH = 27, 4.2
 """Nodes of the grid over one latent's standard normal noise, and where they end."""
 _NODES, _WIDER = 64, 1.3
 """Nodes around the posterior of several, and how much wider than it they lie."""

@@ -7,8 +7,9 @@ the ridge of the likelihood, and must then come back to it, elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -41,17 +42,17 @@ class Found:
     """Where the search ended.
 
     Attributes:
-        mechanisms: The mechanisms of all parts, a member for each start.
+        mechanisms: What was searched, a member for each start.
         parts: The parts, their nodes as they were last placed.
         aim: What each start aimed at, `[start]`.
-        answer: What of it it reached, `[start]`.
+        values: How much of every aim it reached, `[start, aim]`.
         deficit: How much less likely it is, in nats over all rows of the fit, `[start]`.
     """
 
     mechanisms: dict[str, Mechanism]
     parts: tuple[Part, ...]
     aim: Tensor
-    answer: Tensor
+    values: Tensor
     deficit: Tensor
 
 
@@ -89,7 +90,7 @@ class Search:
         self.start = torch.cat([part.start for part in parts], -1)
         with torch.no_grad():
             mechanisms = self.mechanisms(self.start)
-            self._prior = torch.stack([part.prior(mechanisms) for part in parts]).sum(0)
+            self._prior = _total(part.prior(mechanisms) for part in parts)
             self._fitted = self._score(mechanisms, self._posteriors(mechanisms, None))
 
     def run(self, effort: Effort, *, generator: torch.Generator) -> Found:
@@ -108,9 +109,10 @@ class Search:
         self.parts = tuple(part.members(chosen) for part in self.parts)
         for slack, price in _STAGES:
             points = self._climbed(points, slack, price, steps=effort.steps, aim=aim)
+        # What is still beyond the tolerance goes back, the shortest way.
+        points = self._climbed(points, 1.0, 1.0, steps=effort.steps)
         values, deficit = self._judged(points)
-        answer = values.gather(-1, aim.unsqueeze(-1)).squeeze(-1)
-        return Found(self.mechanisms(points), self.parts, aim, answer, deficit)
+        return Found(self.mechanisms(points), self.parts, aim, values, deficit)
 
     def _climbed(
         self, points: Tensor, slack: float, price: float, *, steps: int, aim: Tensor | None = None
@@ -150,7 +152,7 @@ class Search:
             return self.answers(mechanisms, found), self._fitted - self._score(mechanisms, found)
 
     def mechanisms(self, points: Tensor) -> dict[str, Mechanism]:
-        """All parts' mechanisms at points."""
+        """What of all parts may change, at points."""
         found: dict[str, Mechanism] = {}
         for part, own in zip(self.parts, points.split(self.sizes, -1), strict=True):
             found |= part.under(own)
@@ -163,8 +165,8 @@ class Search:
 
     def _score(self, mechanisms: dict[str, Mechanism], found: Sequence[Posterior]) -> Tensor:
         """The log posterior over all rows of the fit, `[start]`, up to a constant."""
-        likelihood = torch.stack([each.log_likelihood.mean(-1) for each in found]).sum(0)
-        prior = torch.stack([part.prior(mechanisms) for part in self.parts]).sum(0)
+        likelihood = _total(each.log_likelihood.mean(-1) for each in found)
+        prior = _total(part.prior(mechanisms) for part in self.parts)
         # Weights smaller than the fitted ones earn nothing.
         return self.rows * likelihood - (prior - self._prior).clamp(min=0)
 
@@ -186,3 +188,7 @@ class Search:
             return torch.where(far.squeeze(-1), torch.inf, loss)
 
         return losses
+
+
+def _total(terms: Iterable[Tensor]) -> Tensor:
+    return reduce(torch.add, terms)

@@ -39,8 +39,10 @@ from causalsys.scm.blocks import blocks
 from causalsys.scm.supports import Categorical
 
 _EXACT = Effort(1024, near=(0.02, 0.1, 0.3, 0.3, 1.0, 1.0, 1.0, 1.0), taught=0, each=2, steps=60)
-_NODES = Effort(1024, near=(0.02, 0.3), taught=8, each=2, steps=40)
+_NODES = Effort(1024, near=(0.02, 0.3), taught=8, each=1, steps=40)
 """Where latents are looked at over nodes, a row costs as many times more."""
+_GROUPS, _ALIKE = 3, 0.02
+"""Groups of rows, and how close answers are that count as one, in the outcome's spreads."""
 
 
 def rivals(
@@ -96,7 +98,7 @@ class _Aims:
         rows = plain.shape[1]
         weights = [torch.ones(rows, dtype=torch.float64)]
         if asked.unit:
-            weights += _contrasts(asked)
+            weights += _groups(asked)
         self.weight = torch.stack(weights) / rows / self.spread[:, None, None]
 
     def __call__(self, mechanisms: dict[str, Mechanism], latents: Sequence[Posterior]) -> Tensor:
@@ -111,15 +113,24 @@ class _Aims:
         return torch.cat(found, -1)
 
 
-def _contrasts(asked: Outcome) -> list[Tensor]:
-    """Weights of rows that sum to zero: a rival may raise some rows and lower others."""
-    found = []
-    for name in (*sorted(asked.do), asked.outcome):
-        value = asked.table.values.get(name)
-        if value is not None and value.dim() == 2:
-            value = value[0].double()
-            found.append((value - value.mean()) / value.std().clamp(min=1e-9))
-    return found[:1]
+def _groups(asked: Outcome) -> list[Tensor]:
+    """Weights of groups of rows: a rival may raise some of them and leave, or lower, others.
+
+    Thirds of the first number that is done something to; else of the outcome, or its levels.
+    """
+    supports, values = asked.table.schema.supports, asked.table.values
+    numbers = [name for name in sorted(asked.do) if not isinstance(supports[name], Categorical)]
+    for name in (*numbers, asked.outcome):
+        value = values.get(name)
+        if value is None or value.dim() > 2:
+            continue
+        if isinstance(supports[name], Categorical):
+            place = value[0].clamp(max=_GROUPS - 1)
+        else:
+            place = value[0].double().argsort().argsort() * _GROUPS // value.shape[1]
+        shares = [(place == group).double() for group in range(_GROUPS)]
+        return [share / share.mean() for share in shares if bool(share.any())]
+    return []
 
 
 def _spread(table: Table, name: str, plain: Tensor) -> Tensor:
@@ -136,13 +147,17 @@ def _spread(table: Table, name: str, plain: Tensor) -> Tensor:
 
 
 def _best(found: Found) -> list[int]:
-    """For each aim the start that came furthest and fits as well; none where none did."""
-    allowed = (found.deficit <= 1.02 * TOLERANCE) & torch.isfinite(found.answer)
-    chosen = []
-    for aim in range(int(found.aim.max()) + 1):
-        reach = torch.where((found.aim == aim) & allowed, found.answer, -torch.inf)
+    """For each aim the start that came furthest and fits as well; none where none did.
+
+    One that answers as another does is left out.
+    """
+    allowed = (found.deficit <= 1.02 * TOLERANCE) & torch.isfinite(found.values).all(-1)
+    chosen: list[int] = []
+    for aim in range(found.values.shape[1]):
+        reach = torch.where((found.aim == aim) & allowed, found.values[:, aim], -torch.inf)
         best = int(reach.argmax())
-        if float(reach[best]) > 0:
+        apart = (found.values[chosen] - found.values[best]).abs().amax(-1)
+        if float(reach[best]) > 0 and not bool((apart < _ALIKE).any()):
             chosen.append(best)
     return chosen
 
