@@ -24,7 +24,8 @@ import numpy as np
 from benchmarks.trust.random_scm import RandomSCM, random_scm
 from benchmarks.trust.rows import TrustRow
 from benchmarks.trust.truth import Array
-from causalsys.query.answer import Answer, Estimate
+from causalsys.query.answer import Answer
+from causalsys.query.draws import Estimate
 
 NAME = "coverage"
 LEVEL = 0.9

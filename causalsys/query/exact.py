@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from causalsys.errors import InterventionError, OutsideSupportError, QueryError
 from causalsys.fit.fitted import Fitted
 from causalsys.identify.question import ask
-from causalsys.query.answer import Draws
+from causalsys.query.draws import Draws
 from causalsys.query.judged import refusal
 from causalsys.scm.declaration import Node
 from causalsys.scm.supports import Categorical, Level

@@ -290,8 +290,9 @@ def _rows(fitted: Fitted, parts: Sequence[Part]) -> int:
 
 
 def _refuse_traces(fitted: Fitted) -> None:
-    latent = [n for n in fitted.declaration.nodes.values() if n.per == "trace"]
-    if fitted.declaration.temporal or latent:
+    nodes = fitted.declaration.nodes.values()
+    tied = any(node.kind == "latent" and node.per == "trace" for node in nodes)
+    if fitted.declaration.temporal or tied:
         raise QueryError(
             "allow",
             found=f"the spread of {fitted.declaration.name}, which has states, lags or traces",

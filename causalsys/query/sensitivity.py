@@ -15,10 +15,10 @@ from causalsys.errors import QueryError, UnknownNameError
 from causalsys.fit.abduct import abduct
 from causalsys.fit.fitted import Fitted
 from causalsys.identify.verdict import Verdict
-from causalsys.query.answer import Draws, Estimate
 from causalsys.query.ask import _samples, _told
 from causalsys.query.asked import count, titles, worlds
 from causalsys.query.confounded import Pair, pairs_of
+from causalsys.query.draws import Draws, Estimate
 from causalsys.query.intervention import Do
 from causalsys.query.judged import Judged, asked_of, merged, refusal
 from causalsys.query.strength import Benchmark, benchmarks

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from causalsys.errors import QueryError
 from causalsys.fit.overidentified import Overidentification
-from causalsys.query.answer import Estimate
+from causalsys.query.draws import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from causalsys.query.answer import Estimate
+from causalsys.query.draws import Estimate
 
 _CLOSE = 1e-6
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import causalsys as cs
-from causalsys.query.answer import Answer, Draws
+from causalsys.query.answer import Answer
+from causalsys.query.draws import Draws
 from tests import models
 
 mpl.use("Agg")
