@@ -167,7 +167,10 @@ CASES = (
 
 def table() -> str:
     """The cases and their verdicts, as a Markdown table."""
-    lines = ["| case | edges | question | verdict | formula | source |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| case | edges | question | verdict | formula | source |",
+        "|---|---|---|---|---|---|",
+    ]
     for case in CASES:
         verdict = case.model().identify(**case.ask)
         under = ", ".join(dict.fromkeys(item.name for item in verdict.assumptions))

@@ -50,7 +50,10 @@ def run(*, quick: bool) -> list[TrustRow]:
     wrong = sum(_claims(system) for system in hidden)
     missed = sum(not _answers(system) for system in systems if system.identified)
     return [
-        _row("called identified though it is not", wrong, "0", wrong == 0, f"{len(hidden)} systems"),
+        _row(
+            "called identified though it is not", wrong, "0", wrong == 0,
+            f"{len(hidden)} systems, {seeds}",
+        ),
         _row(
             "not answered though it is identified", missed, "", None,
             f"{len(systems) - len(hidden)} systems, {seeds}",

@@ -84,7 +84,9 @@ class Part:
             names = [
                 key
                 for key, tensor in mechanism.state.items()
-                if not key.startswith(mechanism.constants) and tensor.numel()
+                if not key.startswith(mechanism.constants)
+                and tensor.is_floating_point()
+                and tensor.numel()
             ]
             if names:
                 trained[node.name] = tuple(names)

@@ -1,6 +1,7 @@
 """The published cases: their verdicts are what the sources prove, and the page shows them."""
 
 import pytest
+
 from docs.cases import CASES, PAGE, Case, page
 
 

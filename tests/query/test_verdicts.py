@@ -57,7 +57,7 @@ def test_new_rows_are_withheld_too(fitted: cs.FittedSCM) -> None:
 
 
 def test_a_named_outcome_is_refused_at_once(fitted: cs.FittedSCM) -> None:
-    with pytest.raises(errors.NotIdentifiedError, match='(?s)allow="spread"'):
+    with pytest.raises(errors.NotIdentifiedError, match=r'(?s)allow="spread"'):
         fitted.counterfactual(rows()[:4], do={"load": 0.0}, outcome="y")
     with pytest.raises(errors.NotIdentifiedError):
         fitted.sample(4, do={"load": 0.0}, outcome="y")
@@ -119,9 +119,9 @@ def test_nested_worlds_count() -> None:
 def test_data_from_elsewhere_are_refused_where_it_matters(fitted: cs.FittedSCM) -> None:
     some = rows()[:4]
     assert fitted.counterfactual(some, do={"load": 0.0}, outcome="z", differs=["load"])
-    with pytest.raises(errors.NotIdentifiedError, match="(?s)refit z to data"):
+    with pytest.raises(errors.NotIdentifiedError, match=r"(?s)refit z to data"):
         fitted.counterfactual(some, do={"load": 0.0}, outcome="z", differs=["z"])
-    with pytest.raises(errors.QueryError, match="differs: 'z'. Give a list"):
+    with pytest.raises(errors.QueryError, match=r"differs: 'z'. Give a list"):
         fitted.counterfactual(some, do={"load": 0.0}, differs="z")
 
 
@@ -130,16 +130,16 @@ def test_a_selected_log_is_refused_where_it_biases() -> None:
         chosen = cs.Selected([Mixed.z])
 
     chosen = Logged.fit(rows()[lambda frame: frame["z"] > 0], ensemble=2)
-    with pytest.raises(errors.NotIdentifiedError, match="(?s)rows were logged by z"):
+    with pytest.raises(errors.NotIdentifiedError, match=r"(?s)rows were logged by z"):
         chosen.counterfactual(rows()[:4], do={"load": 0.0}, outcome="z")
 
 
 def test_spreads_are_asked_for_by_name(fitted: cs.FittedSCM) -> None:
     for allow, outcome in (("spread", None), ("anything", "y"), (True, "y")):
-        with pytest.raises(errors.QueryError, match="allow"):
+        with pytest.raises(errors.QueryError, match=r"allow"):
             fitted.counterfactual(rows()[:4], do={"load": 0.0}, allow=allow, outcome=outcome)
     answer = fitted.counterfactual(rows()[:4], do={"load": 0.0}, outcome="z", allow="spread")
-    with pytest.raises(errors.QueryError, match="has an interval"):
+    with pytest.raises(errors.QueryError, match=r"has an interval"):
         answer.spread("z")
 
 
@@ -235,7 +235,7 @@ def test_what_is_computed_from_a_latent_is_known_no_better_than_the_latent() -> 
     computed = Computed.fit(rows(), ensemble=2, steps=20)
     answer = computed.counterfactual(rows()[:3], do={"load": 0.0})
     assert np.isfinite(answer.observed("both").values).all()
-    with pytest.raises(errors.NotIdentifiedError, match="Nobody logs both"):
+    with pytest.raises(errors.NotIdentifiedError, match=r"Nobody logs both"):
         answer.mean("both")
 
 
@@ -253,7 +253,7 @@ def test_bounds_of_a_selected_log_are_refused() -> None:
 
     bits = np.random.default_rng(0).random((200, 2)) < 0.5
     logged = Logged.fit(pd.DataFrame(bits, columns=["x", "y"]), ensemble=2)
-    with pytest.raises(errors.QueryError, match="rows were logged by y"):
+    with pytest.raises(errors.QueryError, match=r"rows were logged by y"):
         logged.bounds("y", do={"x": True})
 
 
@@ -270,7 +270,7 @@ def test_two_laws_do_not_tell_how_much_a_row_changes(fitted: cs.FittedSCM) -> No
     front = Front.fit(data, ensemble=2, steps=20)
     change = front.sample(20, do=[{"x": 0.0}, {"x": 1.0}]).contrast("y", world=1, against=0)
     assert np.isfinite(change.average().value)
-    with pytest.raises(errors.NotIdentifiedError, match="Read its mean or average"):
+    with pytest.raises(errors.NotIdentifiedError, match=r"Read its mean or average"):
         change.interval()
     plain = fitted.sample(20, do=[{"load": 0.0}, {"load": 1.0}]).contrast("z", world=1, against=0)
     assert np.isfinite(plain.interval()).all()
@@ -280,5 +280,5 @@ def test_two_laws_do_not_tell_how_much_a_row_changes(fitted: cs.FittedSCM) -> No
 
 def test_sensitivity_counts_what_a_policy_looks_at(fitted: cs.FittedSCM) -> None:
     for ask in (fitted.sensitivity, fitted.counterfactual):
-        with pytest.raises(errors.NotIdentifiedError, match="Nobody logs u"):
+        with pytest.raises(errors.NotIdentifiedError, match=r"Nobody logs u"):
             ask(rows()[:4], do={"load": lambda u: u}, outcome="z")
