@@ -33,6 +33,8 @@ _SLOW = (
     "y0",
     "pytest",
 )
+_HANGING = 90
+"""Seconds after which a single test has gone astray."""
 
 
 def main() -> None:
@@ -84,6 +86,8 @@ def _tests(tree: str, tests: list[str], log: Path, keep: bool) -> None:
         import pytest
 
         options = ["-x", "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider"]
+        hanging = [f"faulthandler_timeout={_HANGING}", "faulthandler_exit_on_timeout=true"]
+        options += [part for option in hanging for part in ("-o", option)]
         code = int(pytest.main([*options, *tests]))
         room = importlib.import_module("causalsys")
         assert (room.__file__ or "").startswith(tree), "the tests ran over another tree"
@@ -96,6 +100,8 @@ def _tests(tree: str, tests: list[str], log: Path, keep: bool) -> None:
 def _told(log: Path) -> str:
     """The first test that failed, or the last line."""
     text = log.read_text(errors="replace")
+    if "Timeout (" in text:
+        return "a test that hangs"
     failed = re.search(r"^(?:FAILED|ERROR) (\S+)", text, re.MULTILINE)
     return failed[1] if failed else (text.strip().splitlines() or [""])[-1]
 
