@@ -184,7 +184,7 @@ def test_an_equation_of_a_latent_ties_its_effects(seed: int) -> None:
 def test_districts_are_told() -> None:
     report = models.fitted_bent().diagnostics.districts[0]
     assert report.latents == ("u",)
-    assert set(report.variables) == {"x", "y", "k"}
+    assert set(report.variables) == {"x", "y", "k", "w"}
     assert report.method == "variational"
     assert models.fitted_confounded().diagnostics.districts[0].method == "exact"
     assert Bent.graph.districts() == (frozenset({"k", "w", "x", "y"}),)
