@@ -10,7 +10,7 @@ from torch import Tensor
 
 _GRID, _REACH = 27, 4.2
 """Nodes of the grid over one latent's standard normal noise, and where they end."""
-_NODES, _WIDER = 64, 1.3
+_NODES, _WIDER = 32, 1.3
 """Nodes around the posterior of several, and how much wider than it they lie."""
 
 

@@ -61,14 +61,12 @@ class Effort:
     """How much is spent.
 
     Attributes:
-        rows: The rows that judge.
         near: How far from the fitted model starts are, in units of the parameters.
         taught: How many more starts are taught other latents.
         each: With how many starts each aim is climbed for.
         steps: The most steps of a stage.
     """
 
-    rows: int
     near: tuple[float, ...]
     taught: int
     each: int

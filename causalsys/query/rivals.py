@@ -38,11 +38,14 @@ from causalsys.query.smooth import Outcome
 from causalsys.scm.blocks import blocks
 from causalsys.scm.supports import Categorical
 
-_EXACT = Effort(1024, near=(0.02, 0.1, 0.3, 0.3, 1.0, 1.0, 1.0, 1.0), taught=0, each=2, steps=60)
-_NODES = Effort(1024, near=(0.02, 0.3), taught=8, each=1, steps=40)
+_ROWS = 1024
+_EXACT = Effort(near=(0.02, 0.1, 0.3, 0.3, 1.0, 1.0, 1.0, 1.0), taught=0, each=2, steps=60)
+_NODES = Effort(near=(0.02, 0.3), taught=8, each=1, steps=40)
 """Where latents are looked at over nodes, a row costs as many times more."""
 _GROUPS, _ALIKE = 3, 0.02
 """Groups of rows, and how close answers are that count as one, in the outcome's spreads."""
+_FAR = 5.0
+"""Spreads beyond which a change counts by its logarithm, so that no tail of rows is all."""
 
 
 def rivals(
@@ -70,17 +73,12 @@ def rivals(
     node = fitted.node(outcome)
     _refuse_traces(fitted)
     seed, first = count(seed, "seed", least=0), _collapsed(fitted)
-    effort = _EXACT
-    table = _drawn(first, effort.rows, seed)
+    table = _drawn(first, _ROWS, seed)
     asked = _asked(table, do, outcome=node.name, unit=unit)
     parts = _parts(first, asked)
     if not parts:
         return (fitted,)
-    if any(part.nodes is not None for part in parts):
-        effort = _NODES
-        table = _drawn(first, effort.rows, seed)
-        asked = _asked(table, do, outcome=node.name, unit=unit)
-        parts = _parts(first, asked)
+    effort = _EXACT if all(part.nodes is None for part in parts) else _NODES
     with torch.no_grad():
         plain = asked.expected(first.mechanisms, [p.posterior(first.mechanisms) for p in parts])
     aims = _Aims(asked, plain, first.mechanisms)
@@ -99,16 +97,16 @@ class _Aims:
         weights = [torch.ones(rows, dtype=torch.float64)]
         if asked.unit:
             weights += _groups(asked)
-        self.weight = torch.stack(weights) / rows / self.spread[:, None, None]
+        self.weight = torch.stack(weights) / rows
 
     def __call__(self, mechanisms: dict[str, Mechanism], latents: Sequence[Posterior]) -> Tensor:
         """Every aim, `[start, aim]`."""
         moved = self.asked.expected({**self.others, **mechanisms}, latents) - self.plain
-        # Weights are [column, weight, row].
-        each = torch.einsum("kwr,srk->swk", self.weight, moved).flatten(1)
+        moved = _FAR * torch.asinh(moved / self.spread / _FAR)
+        each = torch.einsum("wr,srk->swk", self.weight, moved).flatten(1)
         found = [each, -each]
         if self.asked.unit:
-            square = (moved / self.spread).square().sum(-1).mean(-1, keepdim=True)
+            square = moved.square().sum(-1).mean(-1, keepdim=True)
             found.append((square + 1e-6).sqrt())
         return torch.cat(found, -1)
 
