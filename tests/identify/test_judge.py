@@ -451,3 +451,54 @@ def test_a_state_that_a_latent_moves_is_not_known() -> None:
     verdict = Hidden.identify("y", do="x", counterfactual=True)
     assert verdict.status == "not identified"
     assert "nobody logs" in verdict.reason
+
+
+class Diagnosed(cs.SCM):
+    """A hidden class with three tests, that confounds x and y; all are categories."""
+
+    h = cs.Latent(cs.Boolean())
+    p = cs.Observed(cs.Boolean(), parents=[h])
+    q = cs.Observed(cs.Boolean(), parents=[h])
+    r = cs.Observed(cs.Boolean(), parents=[h])
+    x = cs.Observed(cs.Boolean(), parents=[h])
+    y = cs.Observed(cs.Boolean(), parents=[h, x])
+
+
+def test_a_table_is_identified_by_its_number_of_levels() -> None:
+    new, rows = Diagnosed.identify("y", do="x"), Diagnosed.identify("y", do="x", counterfactual=True)
+    assert "a stated rank" in named(new)
+    assert named(rows) == {"a stated rank", "Gumbel noise"}
+    rank = next(item for item in rows.assumptions if item.name == "a stated rank")
+    assert (rank.variables, rank.words) == (("h",), "exactly 2 levels")
+    assert "cs.latent_dimension" in rank.test
+
+
+@pytest.mark.parametrize("known", [["p", "x"], ["p", "q", "x", "y"], ["y"]])
+def test_tables_infer_what_rows_do_not_tell(known) -> None:
+    verdict = Diagnosed.identify("y", do="x", counterfactual=known)
+    assert verdict.status == "identified under"
+    assert "a stated rank" in named(verdict)
+
+
+def test_linear_districts_infer_what_rows_do_not_tell() -> None:
+    verdict = Confounded.identify("y", do="x", counterfactual=["w1", "y"])
+    assert named(verdict) == {"linear mechanisms"}
+
+
+def test_bent_districts_infer_by_their_views_only() -> None:
+    verdict = Bent.identify("y", do="x", counterfactual=["k", "y"])
+    assert verdict.answerable is ("three views" in named(verdict))
+    bow = model("u>x u>y x>y").identify("y", do="x", counterfactual=["y"])
+    assert bow.status == "not identified"
+
+
+def test_a_vector_is_not_offered_a_linear_mechanism() -> None:
+    pair = cs.Observed(cs.Real(size=2))
+    verdict = model("x>y u>y", y=pair).identify("y", do="x", counterfactual=True)
+    assert wanted(verdict) == ["log u"]
+    count = cs.Observed(cs.Count())
+    verdict = model("x>y u>y", y=count).identify("y", do="x", counterfactual=True)
+    assert wanted(verdict) == ["log u"]
+    share = cs.Observed(cs.Fraction())
+    verdict = model("x>y u>y", y=share).identify("y", do="x", counterfactual=True)
+    assert wanted(verdict)[1] == 'declare y as cs.Linear(link="logit"), if it is so'
