@@ -86,6 +86,9 @@ def _looked_into(node: ast.AST) -> Iterator[ast.AST]:
         return
     if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("Error", "cast")):
         return
+    if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).isupper():
+        # A budget, one more or one less: nothing that anybody could see.
+        return
     left_out = {"annotation", "returns", "decorator_list", "type_comment", "bases"}
     for name, value in ast.iter_fields(node):
         if name in left_out:

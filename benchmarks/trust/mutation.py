@@ -33,7 +33,11 @@ _ROOT = Path(__file__).resolve().parents[2]
 _RESULTS = _ROOT / "benchmarks" / "results" / "mutation.json"
 _FAULTS, _SEED, _LEAST = 50, 0, 0.85
 _COPIED = ("causalsys", "tests", "models", "docs", "case_studies", "benchmarks")
-_NEIGHBOURS = ("tests/data", "tests/fit", "tests/test_properties.py", "tests/test_bad_input.py")
+_NEIGHBOURS = {
+    "scm": ("tests/data", "tests/fit", "tests/test_properties.py", "tests/test_bad_input.py"),
+    "identify": ("tests/query/test_verdicts.py",),
+    "query": ("tests/test_properties.py", "tests/test_bad_input.py"),
+}
 _PATIENCE, _LEAST_SECONDS, _LONG = 3.0, 60.0, 1200.0
 """A fault that makes the tests three times as slow has been found."""
 _SLOW = 20.0
@@ -119,7 +123,7 @@ def _in_order(tree: Path, room: str, ask: Any) -> tuple[list[str], float]:
     own = sorted((tree / "tests" / room).glob("test_*.py"))
     others = [
         file
-        for name in _NEIGHBOURS
+        for name in _NEIGHBOURS[room]
         for file in (sorted((tree / name).glob("test_*.py")) or [tree / name])
     ]
     first = [str(file.relative_to(tree)) for file in [tree / "causalsys" / room, *own]]
