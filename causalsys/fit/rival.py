@@ -33,6 +33,8 @@ from causalsys.mechanisms.packing import pack, unpack
 from causalsys.mechanisms.trees import TreesMechanism
 from causalsys.scm.supports import Categorical
 
+_SETTLING = 3
+"""How often nodes are placed anew before a search, which takes them from guide to posterior."""
 _WEIGHT_VARIANCE = 4.0
 _LOG_ODDS_VARIANCE = 500.0
 """The fit's own priors of networks (times their inputs) and of tables: a rival keeps to them."""
@@ -93,7 +95,10 @@ class Part:
         part = cls(scope, guide, trained, {}, torch.ones(0), None)
         units = [part._unit(name, key) for name, keys in trained.items() for key in keys]
         part = replace(part, unit=torch.cat(units) if units else torch.ones(0))
-        return replace(part, floor=part._floors(), nodes=part._first_nodes())
+        part = replace(part, floor=part._floors(), nodes=part._first_nodes())
+        for _ in range(_SETTLING):
+            part = part.placed(scope.mechanisms)
+        return part
 
     @property
     def start(self) -> Tensor:
@@ -177,18 +182,23 @@ class Part:
         """The part with its nodes around the posterior under these mechanisms."""
         if self.nodes is None or self.width == 1:
             return self
-        mean, scale = self.moments(mechanisms)
-        return replace(self, nodes=around(mean, scale))
+        mean, covariance = self._moments(mechanisms)
+        ridge = 1e-3 * torch.eye(self.width, dtype=mean.dtype)
+        return replace(self, nodes=around(mean, torch.linalg.cholesky(covariance + ridge)))
 
     def moments(self, mechanisms: Mapping[str, Mechanism]) -> tuple[Tensor, Tensor]:
         """Mean and scale of the latents' noises given each row, `[start, row, width]`."""
+        mean, covariance = self._moments(mechanisms)
+        return mean, covariance.diagonal(dim1=-2, dim2=-1).clamp(min=1e-4).sqrt()
+
+    def _moments(self, mechanisms: Mapping[str, Mechanism]) -> tuple[Tensor, Tensor]:
+        """Mean, and covariance `[start, row, width, width]`."""
         assert self.nodes is not None
         with torch.no_grad():
             share = self._by_node(self.posterior(mechanisms)).unsqueeze(-1)
-            noise = self.nodes.noise
-            mean = (share * noise).sum(0)
-            variance = (share * (noise - mean) ** 2).sum(0)
-        return mean, variance.clamp(min=1e-4).sqrt()
+            mean = (share * self.nodes.noise).sum(0)
+            away = self.nodes.noise - mean
+            return mean, torch.einsum("nsri,nsrj->srij", share * away, away)
 
     def at_rest(self) -> dict[str, Tensor]:
         """The latents where their noises are zero, and what is computed from them, `[1, row]`."""
@@ -231,7 +241,8 @@ class Part:
         assert self.guide is not None
         inputs = {key: self.scope.known[key] for key in self.guide.inputs}
         with torch.no_grad():
-            return around(*self.guide.posterior(inputs))
+            mean, scale = self.guide.posterior(inputs)
+            return around(mean, torch.diag_embed(scale))
 
     def _unit(self, name: str, key: str) -> Tensor:
         mechanism = self.scope.mechanisms[name]

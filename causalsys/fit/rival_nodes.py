@@ -47,12 +47,18 @@ def grid_of(rows: int) -> Nodes:
     return Nodes(noise[:, None, :, None], log_weight[:, None])
 
 
-def around(mean: Tensor, scale: Tensor) -> Nodes:
-    """Nodes around a posterior `[start, row, width]`, weighted by prior over proposal."""
-    scale, width = _WIDER * scale, mean.shape[-1]
+def around(mean: Tensor, root: Tensor) -> Nodes:
+    """Nodes around a posterior, weighted by prior over proposal.
+
+    Args:
+        mean: Its mean, `[start, row, width]`.
+        root: The Cholesky factor of its covariance, `[start, row, width, width]`.
+    """
+    root, width = _WIDER * root, mean.shape[-1]
     engine = torch.quasirandom.SobolEngine(width, scramble=True, seed=0)
-    uniform = engine.draw(_NODES).double().clamp(1e-6, 1 - 1e-6)
+    uniform = engine.draw(_NODES, dtype=torch.float64).clamp(1e-6, 1 - 1e-6)
     standard = torch.special.ndtri(uniform).reshape(_NODES, 1, 1, width)
-    noise = mean + scale * standard
-    ratio = (-0.5 * noise**2 + 0.5 * standard**2 + scale.log()).sum(-1)
+    noise = mean + (root @ standard.unsqueeze(-1)).squeeze(-1)
+    volume = root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    ratio = 0.5 * (standard**2 - noise**2).sum(-1) + volume
     return Nodes(noise, ratio - math.log(_NODES))

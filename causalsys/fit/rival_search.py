@@ -28,6 +28,7 @@ data identify the answer, the rivals span its likelihood interval (Wilks, 1938).
 _SETTLED, _STAGES = 20.0, ((30.0, 1.0), (5.0, 1.0), (1.0, 1.0), (1.0, 30.0))
 """By how much the tolerance is widened before the climb, and in its stages; and there what a
 tolerance too much costs."""
+_WAYS_BACK = 3
 _FARTHEST = 20.0
 """How far a parameter may go, in units of its size; a longer step of the search is refused."""
 _INSIDE = 0.7
@@ -108,7 +109,8 @@ class Search:
         for slack, price in _STAGES:
             points = self._climbed(points, slack, price, steps=effort.steps, aim=aim)
         # What is still beyond the tolerance goes back, the shortest way.
-        points = self._climbed(points, 1.0, 1.0, steps=effort.steps)
+        for _ in range(_WAYS_BACK):
+            points = self._climbed(points, 1.0, 1.0, steps=effort.steps)
         values, deficit = self._judged(points)
         return Found(self.mechanisms(points), self.parts, aim, values, deficit)
 

@@ -67,7 +67,7 @@ def rivals(
 
     Raises:
         QueryError: The model has states, lags or latents of traces, or a question in `do` nests
-            another.
+            another; or the search found no rival.
         UnknownNameError: A name is not in the model.
     """
     node = fitted.node(outcome)
@@ -78,13 +78,23 @@ def rivals(
     parts = _parts(first, asked)
     if not parts:
         return (fitted,)
-    effort = _EXACT if all(part.nodes is None for part in parts) else _NODES
+    effort = _EXACT
+    if any(part.nodes is not None for part in parts):
+        effort = _NODES if unit else replace(_NODES, each=2)
     with torch.no_grad():
         plain = asked.expected(first.mechanisms, [p.posterior(first.mechanisms) for p in parts])
     aims = _Aims(asked, plain, first.mechanisms)
     search = Search(parts, aims, rows=_rows(fitted, parts))
     found = search.run(effort, generator=torch.Generator().manual_seed(seed))
-    return (fitted, *_assembled(fitted, found, _best(found)))
+    best = _best(found)
+    if not best:
+        # One number alone would pass for an answer.
+        raise QueryError(
+            node.name,
+            found="no rival that fits as well, where the search ended",
+            mend="Ask with another seed; or declare fewer latents, or log one of them.",
+        )
+    return (fitted, *_assembled(fitted, found, best))
 
 
 class _Aims:
