@@ -88,13 +88,24 @@ def _tests(tree: str, tests: list[str], log: Path, keep: bool) -> None:
         options = ["-x", "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider"]
         hanging = [f"faulthandler_timeout={_HANGING}", "faulthandler_exit_on_timeout=true"]
         options += [part for option in hanging for part in ("-o", option)]
-        code = int(pytest.main([*options, *tests]))
+        code = int(pytest.main([*options, *tests], plugins=[_Unshrunk()]))
         room = importlib.import_module("causalsys")
         assert (room.__file__ or "").startswith(tree), "the tests ran over another tree"
     except BaseException:  # noqa: BLE001  a child must not go on as its parent
         traceback.print_exc()
     sys.stdout.flush()
     os._exit(code)
+
+
+class _Unshrunk:
+    """A plugin: one failing example kills, and need not be made small."""
+
+    def pytest_collection(self) -> None:
+        from hypothesis import Phase, settings
+
+        phases = (Phase.explicit, Phase.generate)
+        settings.register_profile("unshrunk", parent=settings.default, phases=phases)
+        settings.load_profile("unshrunk")
 
 
 def _told(log: Path) -> str:

@@ -100,6 +100,13 @@ def test_a_common_cause_far_back_is_found(lags: tuple[int, int]) -> None:
         assert not graph.d_separated("a", "b")
 
 
+def test_a_cause_of_both_that_is_the_longest_lag_back_is_found() -> None:
+    graph = edges("za3", "zb3", "ap1", "bq1")
+    assert not graph.d_separated("p", "q")
+    assert graph.d_separated("p", ("q", -1))
+    assert graph.d_separated("p", "q", given=[("z", -4)])
+
+
 def test_series_that_never_meet_are_separated() -> None:
     graph = edges("aa2", "bb2", "ca", "cb1")
     assert graph.d_separated("a", "b")
