@@ -127,6 +127,7 @@ def _dowhy(scm: PublicSCM, data: pd.DataFrame, *, automatic: bool, seed: int) ->
     from dowhy import gcm
 
     gcm.config.disable_progress_bars()
+    gcm.config.set_default_n_jobs(1)
     logging.getLogger("dowhy").setLevel(logging.ERROR)
     gcm.util.general.set_random_seed(seed)
     model = gcm.InvertibleStructuralCausalModel(nx.DiGraph(scm.edges))
