@@ -80,7 +80,7 @@ def report(study: Study, figure: object, *, seed: int) -> str:
                     "Assumed: the neighbour reaches latency only by making Redis wait for the "
                     "core; the jitter of a single second is luck, and is drawn anew in the other "
                     "world.",
-                    "Verdict: not checked against the graph yet.",
+                    f"Verdict. {study.verdict}",
                 ],
             ),
         ],

@@ -39,6 +39,7 @@ class Study:
         overall: The counterfactual's mean over all windows, with its interval.
         effect: By what factor the fault raised p99: counterfactual, low, high, measured.
         neighbour: The rank correlation of the inferred neighbour with the one that nobody logs.
+        verdict: What carries the counterfactual.
         provenance: Where the recording comes from.
     """
 
@@ -49,6 +50,7 @@ class Study:
     overall: tuple[float, float, float]
     effect: tuple[float, float, float, float]
     neighbour: float
+    verdict: str
     provenance: dict[str, Any]
 
     @property
@@ -118,6 +120,7 @@ def run(recording: Path = RECORDING, *, seed: int = 0) -> Study:
         _with_interval(drawn.mean(axis=1)),
         (*_with_interval(windows["measured"].mean() / drawn.mean(axis=1)), measured),
         float(inferred.corr(incident["neighbour_hidden"], method="spearman")),
+        str(answer.verdict_of(TARGET)),
         provenance,
     )
 

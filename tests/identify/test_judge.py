@@ -465,7 +465,10 @@ class Diagnosed(cs.SCM):
 
 
 def test_a_table_is_identified_by_its_number_of_levels() -> None:
-    new, rows = Diagnosed.identify("y", do="x"), Diagnosed.identify("y", do="x", counterfactual=True)
+    new, rows = (
+        Diagnosed.identify("y", do="x"),
+        Diagnosed.identify("y", do="x", counterfactual=True),
+    )
     assert "a stated rank" in named(new)
     assert named(rows) == {"a stated rank", "Gumbel noise"}
     rank = next(item for item in rows.assumptions if item.name == "a stated rank")
