@@ -25,8 +25,8 @@ import causalsys as cs
 from causalsys.data.read import read
 from causalsys.fit import program
 from causalsys.fit.joint import Scope
-from causalsys.fit.plan import blocks
 from causalsys.mechanisms.law import MechanismLaw
+from causalsys.scm.blocks import blocks
 from tests import models
 from tests.models import Bent, Classes, Confounded, Line, Zoo
 

@@ -16,7 +16,7 @@ from causalsys.errors import SavedModelError
 from causalsys.fit import archive
 from causalsys.fit.options import FitOptions
 from causalsys.fit.parts import Parts, decode, encode
-from causalsys.fit.plan import Block
+from causalsys.scm.blocks import Block
 
 
 @dataclass

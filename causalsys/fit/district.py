@@ -15,7 +15,6 @@ from causalsys.fit.guide import Guide
 from causalsys.fit.independence import independent_of
 from causalsys.fit.joint import Scope
 from causalsys.fit.parts import Parts
-from causalsys.fit.plan import Block
 from causalsys.fit.posterior import summed_out
 from causalsys.fit.program import noise_size
 from causalsys.fit.variational import District, train
@@ -23,6 +22,7 @@ from causalsys.fit.warm import linearised, warm_start
 from causalsys.mechanisms.base import Mechanism, Sample
 from causalsys.mechanisms.build import build
 from causalsys.mechanisms.training import Training
+from causalsys.scm.blocks import Block
 from causalsys.scm.declaration import Node
 from causalsys.scm.specs import StandardNormal
 from causalsys.scm.supports import Categorical, Support

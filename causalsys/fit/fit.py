@@ -20,10 +20,10 @@ from causalsys.fit.fitted import Fitted
 from causalsys.fit.impute import impute
 from causalsys.fit.options import FitOptions
 from causalsys.fit.parts import Parts
-from causalsys.fit.plan import Block, blocks
 from causalsys.fit.single import fit_single
 from causalsys.fit.source import Source
 from causalsys.fit.weights import Weights
+from causalsys.scm.blocks import Block, blocks
 from causalsys.scm.declaration import Declaration
 
 _ROUNDS = 3

@@ -23,10 +23,10 @@ from causalsys.fit.district import scope_nodes
 from causalsys.fit.factors import Factors, is_gaussian
 from causalsys.fit.fitted import Fitted
 from causalsys.fit.joint import Scope
-from causalsys.fit.plan import Block
 from causalsys.fit.posterior import summed_out
 from causalsys.mechanisms.links import log_slope
 from causalsys.mechanisms.packing import pack, unpack
+from causalsys.scm.blocks import Block
 from causalsys.scm.supports import Categorical
 
 _STEP = 1e-4

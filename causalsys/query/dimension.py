@@ -28,11 +28,11 @@ from causalsys.fit.fit import fit
 from causalsys.fit.fitted import Fitted
 from causalsys.fit.options import FitOptions
 from causalsys.fit.overidentified import Overidentification, overidentification
-from causalsys.fit.plan import blocks
 from causalsys.query.ask import counterfactual
 from causalsys.query.intervention import Do
 from causalsys.query.likelihood import row_log_prob
 from causalsys.query.sized import LatentDimension, Size
+from causalsys.scm.blocks import blocks
 from causalsys.scm.declaration import Declaration, Node
 from causalsys.scm.declare import Declared
 from causalsys.scm.specs import StandardNormal

@@ -15,8 +15,8 @@ from causalsys.fit.district import scope_nodes
 from causalsys.fit.factors import Factors, is_gaussian
 from causalsys.fit.fitted import Fitted
 from causalsys.fit.joint import Scope
-from causalsys.fit.plan import Block, blocks
 from causalsys.fit.posterior import propose, summed_out
+from causalsys.scm.blocks import Block, blocks
 
 _DRAWS = 256
 
