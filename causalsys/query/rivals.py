@@ -39,7 +39,7 @@ from causalsys.scm.blocks import blocks
 from causalsys.scm.supports import Categorical
 
 _ROWS = 1024
-_EXACT = Effort(near=(0.02, 0.1, 0.3, 0.3, 1.0, 1.0, 1.0, 1.0), taught=0, each=2, steps=60)
+_EXACT = Effort(near=(0.02, 0.1, 0.3, 0.3, *8 * (1.0,), *8 * (2.0,)), taught=0, each=3, steps=60)
 _NODES = Effort(near=(0.02, 0.3), taught=8, each=1, steps=40)
 """Where latents are looked at over nodes, a row costs as many times more."""
 _GROUPS, _ALIKE = 3, 0.02
