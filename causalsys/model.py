@@ -227,17 +227,17 @@ class SCM(Declared):
     @classmethod
     def to_networkx(cls) -> nx.DiGraph:
         """The graph with each variable's kind and support, and each edge's lag, as attributes."""
-        return to_networkx(cls.declaration)
+        return to_networkx(cls.declaration.as_written)
 
     @classmethod
     def to_pgmpy(cls) -> Any:
         """The graph as a pgmpy DAG whose latents are marked."""
-        return to_pgmpy(cls.declaration)
+        return to_pgmpy(cls.declaration.as_written)
 
     @classmethod
     def to_dowhy(cls) -> Any:
         """The graph as dowhy's identification takes it, latents marked as unobserved."""
-        return to_dowhy(cls.declaration)
+        return to_dowhy(cls.declaration.as_written)
 
     @classmethod
     def plot(cls, *, ax: Axes | None = None) -> Axes:

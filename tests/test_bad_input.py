@@ -467,7 +467,7 @@ Act = Callable[[World], object]
 FITS: list[tuple[Act, type[CausalSysError], str, str]] = [
     (lambda w: Regions.fit({"regoin": ["eu", "us"]}), MissingColumnError, "region", "'regoin'?"),
     (lambda w: Shop.fit(cell("load", np.nan), missing="error"), DataError, "load", "row 3"),
-    (lambda w: Queue.fit(traces()), DataError, "data", "cs.Traces"),
+    (lambda w: Queue.fit(traces(trace=None)), DataError, "data", "cs.Traces"),
     (lambda w: Armed.fit(cs.Traces(traces())), DataError, "served", "row 1"),
     (lambda w: Queue.fit(gap()), DataError, "work", "every step"),
     (lambda w: Queue.fit(cs.Traces(traces()[:0])), DataError, "data", "no rows"),
@@ -511,7 +511,12 @@ QUESTIONS: list[tuple[Act, type[CausalSysError], str, str]] = [
     (lambda w: w.hidden.sample(5, given={"u": 1.0}), EvidenceError, "u", "latent"),
     (lambda w: w.hidden.counterfactual({"u": 1.0}, do={}), EvidenceError, "u", "latent"),
     (lambda w: w.hidden.counterfactual(xy(), do={"u": np.ones(3)}), InterventionError, "u", "[3]"),
-    (lambda w: w.queue.counterfactual(traces(), do={}), DataError, "evidence", "cs.Traces"),
+    (
+        lambda w: w.queue.counterfactual(traces(step=None), do={}),
+        DataError,
+        "evidence",
+        "cs.Traces",
+    ),
     (lambda w: w.queue.counterfactual(gap(), do={"served": True}), EvidenceError, "work", "every"),
     (lambda w: w.queue.sample(5, steps=0), QueryError, "steps", "0"),
     (lambda w: w.queue.sample(5, steps=3, given={"work": 1.0}), QueryError, "given", "traces"),

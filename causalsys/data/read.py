@@ -17,7 +17,7 @@ from causalsys.data.derived import derive
 from causalsys.data.parquet import read_parquet
 from causalsys.data.schema import Schema, columns_of, no_column
 from causalsys.data.table import Layout, Table
-from causalsys.data.traces import Traces
+from causalsys.data.traces import Traces, as_traces
 from causalsys.errors import DataError, EvidenceError, MissingColumnError, UnknownNameError, brief
 from causalsys.scm.declaration import Node
 
@@ -96,14 +96,15 @@ def read(
     what, refusal = ("evidence", EvidenceError) if purpose == "evidence" else ("data", DataError)
     if purpose == "evidence" and isinstance(data, Mapping):
         _known_names(schema, data)
-    frame, layout = as_frame(data, what=what)
+    frame, layout = as_frame(as_traces(schema.declaration, data), what=what)
     if schema.declaration.temporal and layout is None:
         raise DataError(
             what,
             found=f"a plain table, but {schema.declaration.name} has states or lags",
-            mend='Say which rows follow each other: cs.Traces(frame, trace="trace", step="step").',
+            mend='Give the columns "trace" and "step", or name yours: cs.Traces(frame, trace=..., '
+            "step=...).",
         )
-    for node in schema.declaration.nodes.values():
+    for node in schema.declaration.as_written.nodes.values():
         if node.kind == "latent" and any(name in frame.columns for name in columns_of(node)):
             raise refusal(
                 node.name,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from causalsys.data.schema import no_column
 from causalsys.data.table import Layout
 from causalsys.errors import DataError
+from causalsys.scm.declaration import Declaration
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,3 +131,13 @@ class Traces:
         rows = np.arange(len(codes))
         steps = self.frame[self.step].to_numpy()
         return steps[self._starts][codes] + rows - self._starts[codes]
+
+
+def as_traces(declaration: Declaration, data: object) -> object:
+    """A frame with the columns `trace` and `step` as traces, where the model goes along steps."""
+    import pandas as pd
+
+    goes_on = declaration.temporal or any(node.lasting for node in declaration.nodes.values())
+    if goes_on and isinstance(data, pd.DataFrame) and {"trace", "step"} <= {*data.columns}:
+        return Traces(data)
+    return data

@@ -16,6 +16,7 @@ from causalsys.fit import archive
 from causalsys.fit.diagnostics import Diagnostics
 from causalsys.fit.fitted import Fitted
 from causalsys.fit.parts import Parts, decode, encode
+from causalsys.scm.absorb import absorb
 from causalsys.scm.codec import node_from, node_to, support_from
 from causalsys.scm.declaration import Declaration, describe
 from causalsys.scm.declare import Declared
@@ -43,8 +44,9 @@ def save(fitted: Fitted, path: Path) -> None:
         "origin": declaration.origin,
         "code": _has_code(declaration),
         "doc": declaration.doc,
+        "selected": list(declaration.selected),
         "fingerprint": declaration.fingerprint,
-        "nodes": [node_to(node) for node in declaration.nodes.values()],
+        "nodes": [node_to(node) for node in declaration.as_written.nodes.values()],
         "supports": {name: describe(support) for name, support in fitted.schema.supports.items()},
         "members": fitted.members,
         "seed": fitted.seed,
@@ -87,7 +89,9 @@ def load(path: Path, *, model: type[Declared] | None = None) -> Fitted:
 def _declaration(path: Path, content: dict[str, Any], model: type[Declared] | None) -> Declaration:
     if model is None and not content["code"]:
         nodes = {values["name"]: node_from(values) for values in content["nodes"]}
-        declaration = Declaration(content["name"], nodes, content["doc"], content["origin"])
+        selected = tuple(content.get("selected", ()))
+        written = Declaration(content["name"], nodes, content["doc"], content["origin"], selected)
+        declaration = absorb(written)
     else:
         declaration = _declared(path, model or _imported(path, content["origin"])).declaration
     if declaration.fingerprint != content["fingerprint"]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from causalsys.data.parquet import column_names, load
 from causalsys.data.schema import columns_of, no_column
+from causalsys.data.traces import as_traces
 from causalsys.fit.options import FitOptions
 from causalsys.scm.declaration import Declaration
 
@@ -43,7 +44,7 @@ class Source:
             DataError: There is no such file, it is no parquet, or lacks a column.
         """
         if not isinstance(data, str | Path):
-            return cls(data, weight)
+            return cls(as_traces(declaration, data), weight)
         path = Path(data)
         columns = _columns(declaration, column_names(path))
         if isinstance(weight, str):

@@ -60,6 +60,7 @@ def _verdict(view: View, question: Question) -> Verdict:
         wide = str(found.formula)
         formula = wide if len(wide) <= 400 else f"{wide[:397]}..."
         lasting = view.lasting & view.steps.variables(links_reached(outcome, mixed.parents))
+        lasting -= set(question.do)
         assumed = (words.lasting(lasting, question.do),) if lasting and question.do else ()
         return Verdict(
             "identified under" if assumed else "identified",

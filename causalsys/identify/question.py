@@ -179,6 +179,8 @@ def _known(declaration: Declaration, names: Any, *, where: str) -> list[str]:
         raise QueryError(where, found=repr(names), mend="Give a name, or a list of names.")
     found = [each.name if isinstance(each, Variable) else each for each in names]
     for name in found:
+        if isinstance(name, str) and name in declaration.absorbed:
+            declaration.node(name)
         if not isinstance(name, str) or name not in declaration.nodes:
             raise UnknownNameError.among(
                 name, declaration.nodes, where=f"the model {declaration.name} ({where})"

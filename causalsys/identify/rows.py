@@ -101,8 +101,8 @@ def _under(
             plain |= part - question.redraw
             continue
         district = District(view, block)
-        found = district.rows(part, moved | set(question.do), redraw=question.redraw)
-        if found is None or (inferring and not district.infers(part)):
+        carried = district.rows(part, moved | set(question.do), redraw=question.redraw)
+        if carried is None or (inferring and not district.infers(part)):
             return Verdict(
                 "not identified",
                 str(question),
@@ -110,9 +110,17 @@ def _under(
                 f"{', '.join(block.latents)}, and neither graph nor shape tells how much of a row "
                 "is which.",
             )
-        granted += found
-    if lasting := view.lasting & needed:
-        granted.append(words.lasting(lasting, question.do))
+        granted += carried
+    lasting = view.lasting & needed
+    for name in sorted(lasting):
+        found = view.exogeneity(name)
+        if found.constraint == "none":
+            reason = f"The mechanism of {name} is confounded: {found.reason}."
+            return Verdict("not identified", str(question), reason=reason)
+        if found.constraint == "arms":
+            granted.append(words.arms_only(name, found.arms, found.tied))
+    if sequential := {n for n in lasting if view.exogeneity(n).constraint == "sequential"}:
+        granted.append(words.lasting(sequential, question.do))
     assumed = together([*granted, *words.noises(plain, view.shapes)])
     status: Status = "identified under" if assumed else "identified"
     return Verdict(status, str(question), assumptions=assumed)

@@ -15,7 +15,6 @@ from causalsys.identify.question import logged
 from causalsys.scm.declaration import Declaration, Node
 from causalsys.scm.frozen import FrozenDict
 from causalsys.scm.order import reached
-from causalsys.scm.specs import Linear, SplineFlow
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,9 @@ def steps_of(declaration: Declaration) -> Steps:
                 for ref in node.parents
                 if step - ref.lag > -count or declaration.nodes[ref.name].per == "trace"
             }
-            if lasts(node):
+            for seen in node.sees:
+                causes.add(f"noise of {_label(declaration.nodes[seen], step)}")
+            if node.lasting:
                 own = f"noise of {label}"
                 before = f"noise of {_label(node, step - 1)}"
                 parents[own] = frozenset({before} & parents.keys())
@@ -84,13 +85,8 @@ def steps_of(declaration: Declaration) -> Steps:
     )
 
 
-def lasts(node: Node) -> bool:
-    """Whether a variable's noise lasts from step to step."""
-    return isinstance(node.mechanism, Linear | SplineFlow) and node.mechanism.memory
-
-
 def _lasts_anywhere(declaration: Declaration) -> bool:
-    return any(lasts(node) for node in declaration.nodes.values())
+    return any(node.lasting for node in declaration.nodes.values())
 
 
 def _label(node: Node, step: int) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from causalsys.identify.exogeneity import Exogeneity, exogeneity
 from causalsys.identify.mixed import Links
 from causalsys.identify.question import Question, logged
 from causalsys.identify.shapes import Shapes
-from causalsys.identify.steps import Steps, lasts, steps_of
+from causalsys.identify.steps import Steps, steps_of
 from causalsys.scm.blocks import Block, blocks
 from causalsys.scm.declaration import Declaration
 from causalsys.scm.order import reached
@@ -47,7 +48,17 @@ class View:
     @cached_property
     def lasting(self) -> frozenset[str]:
         """The variables whose noise lasts from step to step."""
-        return frozenset(n.name for n in self.declaration.nodes.values() if lasts(n))
+        return frozenset(n.name for n in self.declaration.nodes.values() if n.lasting)
+
+    def exogeneity(self, name: str) -> Exogeneity:
+        """What identifies the mechanism of a variable whose noise lasts."""
+        if name not in self._exogeneity:
+            self._exogeneity[name] = exogeneity(self.declaration, name, steps=self.steps)
+        return self._exogeneity[name]
+
+    @cached_property
+    def _exogeneity(self) -> dict[str, Exogeneity]:
+        return {}
 
     @cached_property
     def hidden(self) -> frozenset[str]:

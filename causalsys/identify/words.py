@@ -108,3 +108,14 @@ def lasting(variables: Iterable[str], do: Iterable[str]) -> Assumption:
         "past only",
         test="fitted.check",
     )
+
+
+def arms_only(variable: str, arms: Iterable[str], tied: Iterable[str]) -> Assumption:
+    """Randomised arms as the only comparison."""
+    named = ", ".join(sorted(arms))
+    return Assumption(
+        "randomised arms",
+        f"{named} was assigned at random, and acts on {variable} only by way of "
+        f"{', '.join(sorted(tied))}, which sees its noise: whole arms are compared, not steps",
+        test="fitted.check, of what precedes the arm",
+    )

@@ -8,7 +8,7 @@ import inspect
 import json
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from types import CodeType
 from typing import Any
@@ -54,6 +54,9 @@ class Node:
         mechanism: The family to learn, or None where a function is given.
         function: The equation, or the state's transition.
         initial: A state's value at the first step.
+        lasting: Whether its noise may last from step to step: a latent that it reveals, or one
+            that its mechanism is said to have a memory of.
+        sees: Variables whose noise it sees: a policy that looks at what nobody logs.
     """
 
     name: str
@@ -64,6 +67,8 @@ class Node:
     mechanism: MechanismSpec | None = None
     function: Function | None = None
     initial: float = 0.0
+    lasting: bool = False
+    sees: tuple[str, ...] = ()
 
     @property
     def learned(self) -> bool:
@@ -81,6 +86,8 @@ class Declaration:
         doc: What the model's author wrote about it.
         origin: "module:Class" where the declaring class is importable, else empty.
         selected: What decided which rows were logged at all; empty where that was chance.
+        absorbed: Latents that are a variable's noise, by their names; see `absorb`.
+        written: The declaration as its author wrote it, where that differs.
     """
 
     name: str
@@ -88,9 +95,17 @@ class Declaration:
     doc: str = ""
     origin: str = ""
     selected: tuple[str, ...] = ()
+    absorbed: Mapping[str, str] = field(default_factory=FrozenDict)
+    written: Declaration | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", FrozenDict(self.nodes))
+        object.__setattr__(self, "absorbed", FrozenDict(self.absorbed))
+
+    @property
+    def as_written(self) -> Declaration:
+        """The declaration as its author wrote it, every latent by its name."""
+        return self if self.written is None else self.written
 
     @cached_property
     def graph(self) -> Graph:
@@ -117,6 +132,13 @@ class Declaration:
         Raises:
             UnknownNameError: There is none, with the names it may have been meant for.
         """
+        if name in self.absorbed:
+            child = self.absorbed[name]
+            raise UnknownNameError(
+                name,
+                found=f"a latent that is {child}'s noise, and has no values of its own",
+                mend=f"Ask for {child}, which tells it.",
+            )
         if name not in self.nodes:
             raise UnknownNameError.among(name, self.nodes, where=f"the model {self.name}")
         return self.nodes[name]
@@ -128,7 +150,7 @@ class Declaration:
         Names, supports, parents, mechanisms, the text of every function and the constants that
         it finds outside itself; comments and layout do not matter.
         """
-        content: list[object] = [_canonical(node) for node in self.nodes.values()]
+        content: list[object] = [_canonical(node) for node in self.as_written.nodes.values()]
         if self.selected:
             content.append({"selected": self.selected})
         canonical = json.dumps(content, sort_keys=True)

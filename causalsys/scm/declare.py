@@ -79,7 +79,7 @@ class Declaring(type):
     @property
     def graph(cls) -> Graph:
         """The causal graph of the model."""
-        return cls.declaration.graph
+        return cls.declaration.as_written.graph
 
     def _repr_html_(cls) -> str:
         """The picture of the graph, for notebooks."""
@@ -90,7 +90,7 @@ class Declaring(type):
         if declared is None:
             return f"<class {cls.__module__}.{cls.__qualname__}>"
         lines = [f"{cls.__name__}:"]
-        for node in declared.nodes.values():
+        for node in declared.as_written.nodes.values():
             causes = ", ".join(parent.key for parent in node.parents)
             lines.append(f"  {node.name}: {node.kind}, {node.support} ← {causes or '·'}")
         return "\n".join(lines)

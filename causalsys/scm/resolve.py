@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from causalsys.errors import CycleError, DeclarationError, SupportError, UnknownNameError
+from causalsys.scm.absorb import absorb
 from causalsys.scm.declaration import Declaration, Node, ParentRef
 from causalsys.scm.order import causal_order, some_cycle
 from causalsys.scm.specs import Marginal, ProbabilityTable, StandardNormal
@@ -56,7 +57,7 @@ def resolve(
         _check_mechanism(node)
         _check_place(node, declaration)
         _check_initial(node, declaration)
-    return declaration
+    return absorb(declaration)
 
 
 def _node(

@@ -46,7 +46,7 @@ class LoadBalancer(cs.SCM):
 
 
 def test_a_class_body_is_a_declaration() -> None:
-    declared = LoadBalancer.declaration
+    declared = LoadBalancer.declaration.as_written
     assert declared.name == "LoadBalancer"
     assert declared.doc == "Jobs of unknown size."
     assert declared.temporal
