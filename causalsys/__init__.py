@@ -14,6 +14,7 @@ from causalsys.scm.specs import (
     Custom,
     GumbelMax,
     Linear,
+    Logged,
     Marginal,
     Multiplicative,
     NeuralAdditive,
@@ -23,6 +24,7 @@ from causalsys.scm.specs import (
     StandardNormal,
     auto,
 )
+from causalsys.scm.structure import Fifo, Structure
 from causalsys.scm.supports import Boolean, Categorical, Count, Fraction, Positive, Real
 from causalsys.scm.variables import (
     Arm,
@@ -34,6 +36,7 @@ from causalsys.scm.variables import (
     equation,
     transition,
 )
+from causalsys.simulate.simulate import simulate
 
 __version__ = "0.1.0"
 __all__ = [
@@ -46,12 +49,14 @@ __all__ = [
     "CountRegression",
     "Custom",
     "Decision",
+    "Fifo",
     "FittedSCM",
     "Fraction",
     "GumbelMax",
     "Known",
     "Latent",
     "Linear",
+    "Logged",
     "Marginal",
     "Multiplicative",
     "NeuralAdditive",
@@ -64,6 +69,7 @@ __all__ = [
     "SplineFlow",
     "StandardNormal",
     "State",
+    "Structure",
     "Traces",
     "add_at",
     "auto",
@@ -71,6 +77,7 @@ __all__ = [
     "latent_dimension",
     "load",
     "pick",
+    "simulate",
     "suggest_graph",
     "transition",
     "under",

@@ -15,8 +15,10 @@ from causalsys.fit.memory import rows_before, with_memory
 from causalsys.fit.weights import ENOUGH, Weights
 from causalsys.mechanisms.auto import fit_mechanism, title
 from causalsys.mechanisms.base import Mechanism, Sample, normal_of_gumbel
+from causalsys.mechanisms.build import build
 from causalsys.mechanisms.draws import some_rows
 from causalsys.mechanisms.training import Training
+from causalsys.scm.specs import Logged
 
 _TESTED = 2000
 
@@ -38,6 +40,11 @@ def fit_single(
     """
     node = table.schema.declaration.nodes[name]
     assert node.mechanism is not None
+    if isinstance(node.mechanism, Logged):
+        left = build(
+            node.mechanism, table.schema.supports[name], parents=table.schema.parent_supports(node)
+        )
+        return left, VariableReport("Logged", "as declared: it is only replaced", None, None, 0)
     if node.per == "trace":
         # What belongs to a trace counts once, however long it is.
         first = table.layout.first_rows
@@ -59,7 +66,7 @@ def fit_single(
     except FitError as error:
         raise FitError(name, found=error.found, mend=error.mend) from error
     mechanism = choice.mechanism
-    if getattr(choice.spec, "memory", False):
+    if node.lasting:
         drawn = replace(sample, weight=weights.drawn)
         mechanism = _remembering(mechanism, name, table, drawn)
     calibration = calibrated(mechanism, sample, training)

@@ -1,0 +1,155 @@
+"""Trace-driven simulation: recorded traces, rolled forward under policies that never ran.
+
+Abduct the noises of every step, replace the policy's mechanism, roll forward: the same three moves
+as any counterfactual, for many policies at once. What the policies do not reach stays as it was
+recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from causalsys.data.read import read
+from causalsys.data.schema import columns_of
+from causalsys.data.traces import Traces, as_traces
+from causalsys.errors import EvidenceError, InterventionError, NotIdentifiedError
+from causalsys.fit.abduct import abduct
+from causalsys.fit.fitted import Fitted
+from causalsys.identify.verdict import Verdict
+from causalsys.query.ask import _plan, _told, _world
+from causalsys.query.asked import count
+from causalsys.query.intervention import Do
+from causalsys.query.judged import merged
+from causalsys.query.terms import Terms
+from causalsys.scm.declaration import Declaration
+from causalsys.simulate.simulation import Simulation
+
+
+def simulate(
+    fitted: Fitted,
+    traces: object,
+    *,
+    policies: Mapping[str, Any],
+    members: int = 1,
+    seed: int = 0,
+) -> Simulation:
+    """What recorded traces would have been under policies that never ran.
+
+    Args:
+        fitted: A model with a decision.
+        traces: The recorded traces, as for `fit`.
+        policies: For each name what decides: a value, a function of variables by their names
+            (tensors `[..., trace]`, vectors `[..., trace, size]`, categories as codes) that
+            returns a decision or a torch distribution, or what `cs.policy` makes of a model. In a
+            model of several decisions, a mapping from each that is replaced to what decides it.
+        members: How many parameter draws of the model to simulate with; the first is the best
+            estimate, and their spread is what the fit leaves open.
+        seed: Fixes random policies; their draws are the same for all of them.
+
+    Returns:
+        The simulation; `frames[name]` has the recorded columns for the same traces and steps.
+
+    Raises:
+        EvidenceError: The traces do not fit the model.
+        InterventionError: A policy cannot be used, or returned what is no decision.
+        NotIdentifiedError: Graph, shapes and data cannot carry what the policies change.
+
+    Example:
+        >>> import causalsys as cs, numpy as np, pandas as pd
+        >>> class Queue(cs.SCM):
+        ...     arrivals = cs.Observed(cs.Positive("req"))
+        ...     waiting = cs.State(cs.Positive("req"))
+        ...     served = cs.Decision(cs.Positive("req"), parents=[waiting])
+        ...     @cs.transition(waiting)
+        ...     def later(waiting, arrivals, served):
+        ...         return (waiting + arrivals - served).clamp(min=0)
+        >>> rng = np.random.default_rng(0)
+        >>> log = pd.DataFrame({"trace": np.repeat([0, 1], 50), "step": np.tile(np.arange(50), 2),
+        ...                     "arrivals": rng.exponential(2, 100), "served": rng.uniform(0, 4, 100)})
+        >>> found = simulate(Queue.fit(log, ensemble=2), log, policies={"all": lambda waiting: waiting})
+        >>> list(found.frames["all"].columns)
+        ['trace', 'step', 'arrivals', 'served']
+    """
+    members, seed = count(members, "members"), count(seed, "seed", least=0)
+    dos = [_as_do(each, name, fitted.declaration) for name, each in _named(policies).items()]
+    recorded = as_traces(fitted.declaration, traces)
+    table = read(fitted.schema, recorded, purpose="evidence")
+    verdicts = _verdicts(fitted, dos, evidence=_told(table), frame=_rows(recorded))
+    found = abduct(fitted, table, samples=members, seed=seed)
+    plan = _plan(fitted, found)
+    values = plan.predict([_world(do, fitted, plan, index=table.index) for do in dos])
+    return Simulation(
+        tuple(policies), values, _rows(recorded), table.layout, fitted.schema, verdicts
+    )
+
+
+def _named(policies: Mapping[str, Any]) -> Mapping[str, Any]:
+    plain = isinstance(policies, Mapping) and all(isinstance(name, str) for name in policies)
+    if not plain or not policies:
+        raise InterventionError(
+            "policies",
+            found=f"{type(policies).__name__} {list(policies)!r}"
+            if isinstance(policies, Mapping)
+            else f"a {type(policies).__name__}",
+            mend='Give each a name: policies={"shortest": lambda waiting: waiting.argmin(-1)}.',
+        )
+    return policies
+
+
+def _as_do(policy: Any, name: str, declaration: Declaration) -> Do:
+    """What one policy does, by the variables that it decides."""
+    if isinstance(policy, Mapping):
+        return policy
+    decisions = [node.name for node in declaration.nodes.values() if node.kind == "decision"]
+    if len(decisions) == 1:
+        return {decisions[0]: policy}
+    listed = ", ".join(decisions) or "none"
+    raise InterventionError(
+        name,
+        found=f"one policy for a model whose decisions are: {listed}",
+        mend="Say what it decides: policies={name: {decision: policy}}.",
+    )
+
+
+def _verdicts(
+    fitted: Fitted, dos: list[Do], *, evidence: list[frozenset[str]], frame: pd.DataFrame
+) -> dict[str, Verdict]:
+    """The verdict on each recorded variable that a policy reaches.
+
+    Raises:
+        NotIdentifiedError: One of them is not identified.
+    """
+    judged = Terms(fitted, None, None, differs=()).judged(dos, evidence=evidence)
+    nodes = fitted.declaration.nodes
+    verdicts: dict[str, Verdict] = {}
+    for name, node in nodes.items():
+        if node.kind in ("arm", "latent") or not set(columns_of(node)) <= set(frame.columns):
+            continue
+        found = merged(
+            [judged.of(name, world=world) for world in range(len(dos))],
+            question=f"simulated {name}",
+        )
+        if not found.answerable:
+            raise NotIdentifiedError(
+                name,
+                found=f"what policies change, but cannot be told: {found.reason}".rstrip("."),
+                mend=" Or ".join(f"{each.words}." for each in found.additions)
+                or "Declare what is known of its mechanism.",
+            )
+        verdicts[name] = found
+    return verdicts
+
+
+def _rows(recorded: object) -> pd.DataFrame:
+    if isinstance(recorded, Traces):
+        return recorded.data
+    if isinstance(recorded, pd.DataFrame):
+        return recorded
+    raise EvidenceError(
+        "traces",
+        found=f"a {type(recorded).__name__}",
+        mend='Give a frame with the columns "trace" and "step", or cs.Traces.',
+    )

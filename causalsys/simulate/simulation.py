@@ -1,0 +1,122 @@
+"""`Simulation`: recorded traces as they would have been, a frame for each policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from causalsys.data.schema import Schema, columns_of
+from causalsys.data.table import Layout
+from causalsys.errors import UnknownNameError
+from causalsys.identify.verdict import Verdict
+from causalsys.scm.supports import Boolean, Categorical
+from causalsys.simulate.objective import Goal, Objective, objective
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Frames(Mapping[str, "pd.DataFrame"]):
+    """A policy's rows by its name, made when they are asked for."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._made: dict[str, pd.DataFrame] = {}
+
+    def __getitem__(self, policy: str) -> pd.DataFrame:
+        if policy not in self._made:
+            self._made[policy] = self._simulation.frame(policy)
+        return self._made[policy]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._simulation.policies)
+
+    def __len__(self) -> int:
+        return len(self._simulation.policies)
+
+
+@dataclass(frozen=True, repr=False)
+class Simulation:
+    """What recorded traces would have been under other policies.
+
+    Attributes:
+        policies: The policies' names, in the order given.
+        values: What the policies changed, `[policy, member, row]` (vectors with one more axis),
+            rows by trace and step.
+        recorded: The rows as they were given.
+        layout: Which row belongs to which trace, and where it stands in `recorded`.
+        schema: What the variables are.
+        verdicts: Of each variable that changed: whether the data carry it, and on what terms.
+    """
+
+    policies: tuple[str, ...]
+    values: Mapping[str, Tensor]
+    recorded: pd.DataFrame
+    layout: Layout
+    schema: Schema
+    verdicts: Mapping[str, Verdict]
+
+    @cached_property
+    def frames(self) -> Frames:
+        """For each policy its rows: the recorded columns, for the same traces and steps."""
+        return Frames(self)
+
+    def frame(self, policy: str, *, member: int = 0) -> pd.DataFrame:
+        """The rows under a policy, in the order in which they were given.
+
+        Args:
+            policy: Its name.
+            member: Which parameter draw of the model; 0 is the best estimate.
+
+        Raises:
+            UnknownNameError: There is no such policy.
+        """
+        at = self._at(policy)
+        made = self.recorded.copy()
+        order = None if self.layout.order is None else self.layout.order.numpy()
+        for name, tensor in self.values.items():
+            node = self.schema.declaration.nodes[name]
+            columns = columns_of(node)
+            if not set(columns) <= set(made.columns):
+                continue
+            value = tensor[at][member if tensor.shape[1] > 1 else 0].numpy()
+            parts = [value] if node.support.size is None else list(np.moveaxis(value, -1, 0))
+            for column, part in zip(columns, parts, strict=True):
+                told = self._levels(name, part)
+                if order is not None:
+                    placed = np.empty_like(told)
+                    placed[order] = told
+                    told = placed
+                made[column] = told
+        return made
+
+    def score(self, goal: Goal, policy: str, *, member: int = 0) -> float:
+        """An objective over all rows under a policy; see `cs.validate_fix` for what it may be."""
+        return self._objective(goal).of(self.frame(policy, member=member))
+
+    def __repr__(self) -> str:
+        traces, rows = self.layout.traces, len(self.layout.trace)
+        return f"<Simulation of {traces} traces, {rows} steps, under {', '.join(self.policies)}>"
+
+    def _objective(self, goal: Goal) -> Objective:
+        return objective(goal, columns=self.recorded.columns)
+
+    def _at(self, policy: str) -> int:
+        if policy not in self.policies:
+            raise UnknownNameError.among(policy, self.policies, where="the simulated policies")
+        return self.policies.index(policy)
+
+    def _levels(self, name: str, codes: NDArray[np.float64]) -> NDArray[np.generic]:
+        """Values as the data name them: codes as levels."""
+        support = self.schema.supports[name]
+        if isinstance(support, Boolean):
+            return codes.astype(bool)
+        if isinstance(support, Categorical) and support.levels is not None:
+            return np.asarray(support.levels)[codes.astype(np.int64)]
+        return codes
