@@ -1,0 +1,1 @@
+"""Trace-driven simulation: accuracy against known truth, and speed against compiled code."""

@@ -1,0 +1,1 @@
+"""SIMULATE: recorded traces under policies that never ran, and how far to trust that."""
