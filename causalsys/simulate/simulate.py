@@ -8,7 +8,8 @@ recorded.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import pandas as pd
 
@@ -16,7 +17,7 @@ from causalsys.data.read import read
 from causalsys.data.schema import columns_of
 from causalsys.data.traces import Traces, as_traces
 from causalsys.errors import EvidenceError, InterventionError, NotIdentifiedError
-from causalsys.fit.abduct import abduct
+from causalsys.fit.abduct import Abducted, abduct
 from causalsys.fit.fitted import Fitted
 from causalsys.identify.verdict import Verdict
 from causalsys.query.ask import _plan, _told, _world
@@ -67,23 +68,48 @@ def simulate(
         ...     def later(waiting, arrivals, served):
         ...         return (waiting + arrivals - served).clamp(min=0)
         >>> rng = np.random.default_rng(0)
-        >>> log = pd.DataFrame({"trace": np.repeat([0, 1], 50), "step": np.tile(np.arange(50), 2),
-        ...                     "arrivals": rng.exponential(2, 100), "served": rng.uniform(0, 4, 100)})
-        >>> found = simulate(Queue.fit(log, ensemble=2), log, policies={"all": lambda waiting: waiting})
+        >>> log = pd.DataFrame({"trace": np.repeat([0, 1], 50), "step": [*range(50)] * 2})
+        >>> log["arrivals"], log["served"] = rng.exponential(2, 100), rng.uniform(0, 4, 100)
+        >>> fitted = Queue.fit(log, ensemble=2)
+        >>> found = simulate(fitted, log, policies={"all": lambda waiting: waiting})
         >>> list(found.frames["all"].columns)
         ['trace', 'step', 'arrivals', 'served']
     """
-    members, seed = count(members, "members"), count(seed, "seed", least=0)
-    dos = [_as_do(each, name, fitted.declaration) for name, each in _named(policies).items()]
-    recorded = as_traces(fitted.declaration, traces)
-    table = read(fitted.schema, recorded, purpose="evidence")
-    verdicts = _verdicts(fitted, dos, evidence=_told(table), frame=_rows(recorded))
-    found = abduct(fitted, table, samples=members, seed=seed)
-    plan = _plan(fitted, found)
-    values = plan.predict([_world(do, fitted, plan, index=table.index) for do in dos])
-    return Simulation(
-        tuple(policies), values, _rows(recorded), table.layout, fitted.schema, verdicts
-    )
+    return Simulator.of(fitted, traces, members=members, seed=seed).run(policies)
+
+
+@dataclass(frozen=True, eq=False)
+class Simulator:
+    """Recorded traces, abducted once, to be rolled forward as often as one likes.
+
+    Attributes:
+        fitted: The model.
+        recorded: The rows as they were given.
+        found: What was abducted of them.
+    """
+
+    fitted: Fitted
+    recorded: pd.DataFrame
+    found: Abducted
+
+    @classmethod
+    def of(cls, fitted: Fitted, traces: object, *, members: int = 1, seed: int = 0) -> Self:
+        """Abduct recorded traces; see `simulate`."""
+        members, seed = count(members, "members"), count(seed, "seed", least=0)
+        given = as_traces(fitted.declaration, traces)
+        table = read(fitted.schema, given, purpose="evidence")
+        return cls(fitted, _rows(given), abduct(fitted, table, samples=members, seed=seed))
+
+    def run(self, policies: Mapping[str, Any]) -> Simulation:
+        """The traces under policies; see `simulate`."""
+        declaration, table = self.fitted.declaration, self.found.table
+        dos = [_as_do(each, name, declaration) for name, each in _named(policies).items()]
+        verdicts = _verdicts(self.fitted, dos, evidence=_told(table), frame=self.recorded)
+        plan = _plan(self.fitted, self.found)
+        values = plan.predict([_world(do, self.fitted, plan, index=table.index) for do in dos])
+        return Simulation(
+            tuple(policies), values, self.recorded, table.layout, self.fitted.schema, verdicts
+        )
 
 
 def _named(policies: Mapping[str, Any]) -> Mapping[str, Any]:
