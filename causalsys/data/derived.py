@@ -12,10 +12,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from causalsys.data.derived_steps import step_by_step
 from causalsys.data.table import Table
 from causalsys.errors import CausalSysError, DataError, OutsideSupportError
 from causalsys.scm.declaration import Node, ParentRef
 from causalsys.scm.evaluate import call, first_outside
+from causalsys.scm.structure import Structure
 from causalsys.scm.supports import Categorical
 
 _TOLERANCE = 1e-3
@@ -45,7 +47,12 @@ def derive(table: Table, *, refusal: type[CausalSysError] = DataError) -> Table:
             )
     if not ready:
         return table
-    derived = _Derivation(ready, table, refusal).run()
+    looks_back = any(parent.lag for node in ready for parent in node.parents)
+    if looks_back and not _gappy(ready, table):
+        derived = step_by_step(ready, table, refusal=refusal)
+    else:
+        _no_structures(ready, refusal=refusal)
+        derived = _Derivation(ready, table, refusal).run()
     for node in ready:
         if node.name in table.values:
             _agrees(node.name, table, derived, refusal=refusal)
@@ -69,8 +76,23 @@ def _absent(node: Node, table: Table) -> str | None:
     return None
 
 
+def _gappy(nodes: Sequence[Node], table: Table) -> bool:
+    """Whether something that these are computed from is missing in some rows."""
+    return any(parent.name in table.missing for node in nodes for parent in node.parents)
+
+
+def _no_structures(nodes: Sequence[Node], *, refusal: type[CausalSysError]) -> None:
+    for node in nodes:
+        if isinstance(node.support, Structure):
+            raise refusal(
+                node.name,
+                found="a structure whose transition reads a variable with missing cells",
+                mend="Drop those traces: what a structure holds is known wholly or not at all.",
+            )
+
+
 class _Derivation:
-    """Computes equations and states step by step, all traces at once."""
+    """Computes equations and states where cells are missing, or where no function looks back."""
 
     def __init__(self, nodes: Sequence[Node], table: Table, refusal: type[CausalSysError]) -> None:
         self.nodes, self.table, self.supports = nodes, table, table.schema.supports

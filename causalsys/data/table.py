@@ -89,6 +89,8 @@ class Table:
         weight: `[row]`, how much each row counts; 1 by default.
         layout: The traces.
         index: The rows' labels.
+        unkept: Variables that follow from the values and are not among them: structures, and
+            vectors that are read off one for logged policies only.
     """
 
     schema: Schema
@@ -97,6 +99,7 @@ class Table:
     weight: Tensor
     layout: Layout
     index: pd.Index
+    unkept: frozenset[str] = frozenset()
 
     @property
     def rows(self) -> int:

@@ -70,7 +70,8 @@ def load(path: Path, *, model: type[Declared] | None = None) -> Fitted:
     tensors, content = archive.read(path)
     try:
         declaration = _declaration(path, content, model)
-        supports = {n: support_from(values) for n, values in content["supports"].items()}
+        nodes, written = declaration.nodes, content["supports"]
+        supports = {n: support_from(v, declared=nodes[n].support) for n, v in written.items()}
         schema = Schema(declaration, supports)
         parts = decode(tensors, content, schema=schema)
         diagnostics = Diagnostics(

@@ -14,6 +14,7 @@ from causalsys.scm.specs import (
     GumbelMax,
     Linear,
     Link,
+    Logged,
     MechanismSpec,
     Multiplicative,
     ProbabilityTable,
@@ -76,6 +77,8 @@ def matches(cause: Shape | None, effect: Shape) -> bool:
 
 
 def _noise(spec: MechanismSpec, support: Support) -> Noise:
+    if isinstance(spec, Logged):
+        return "unknown"
     if support.size:
         return "vector"
     if isinstance(spec, Custom):

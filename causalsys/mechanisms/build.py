@@ -10,6 +10,7 @@ from causalsys.mechanisms.categorical import GumbelMaxMechanism
 from causalsys.mechanisms.count import CountMechanism
 from causalsys.mechanisms.custom import build_custom
 from causalsys.mechanisms.linear import LinearMechanism
+from causalsys.mechanisms.logged import LoggedMechanism
 from causalsys.mechanisms.marginal import marginal_spec
 from causalsys.mechanisms.multiplicative import MultiplicativeMechanism
 from causalsys.mechanisms.neural import NeuralMechanism
@@ -34,8 +35,9 @@ _FAMILIES: dict[type[specs.MechanismSpec], type[Mechanism]] = {
     specs.ProbabilityTable: TableMechanism,
     specs.CountRegression: CountMechanism,
     specs.StandardNormal: PriorMechanism,
+    specs.Logged: LoggedMechanism,
 }
-_WHOLE = (specs.StandardNormal, specs.Marginal, specs.Auto, specs.Custom)
+_WHOLE = (specs.StandardNormal, specs.Marginal, specs.Auto, specs.Custom, specs.Logged)
 """These see to vectors themselves, or hand on to a family that does."""
 
 

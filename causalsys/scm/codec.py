@@ -9,6 +9,7 @@ from causalsys.errors import SavedModelError
 from causalsys.scm import specs, supports
 from causalsys.scm.declaration import Node, ParentRef, describe
 from causalsys.scm.specs import Custom, MechanismSpec
+from causalsys.scm.structure import Fifo, Structure
 from causalsys.scm.supports import Boolean, Categorical, Support
 
 _SUPPORTS: dict[str, type[Support]] = {
@@ -29,12 +30,21 @@ _SPECS: dict[str, type[MechanismSpec]] = {
 }
 
 
-def support_from(values: Mapping[str, Any]) -> Support:
+def support_from(values: Mapping[str, Any], *, declared: Support | None = None) -> Support:
     """The support that `describe` wrote as `values`.
+
+    Args:
+        values: What was written.
+        declared: What the model declares for this variable; a structure is taken from there, as
+            it is code.
 
     Raises:
         SavedModelError: It names no support.
     """
+    if isinstance(declared, Structure):
+        return declared
+    if values.get("type") == Fifo.__name__:
+        return Fifo(values["servers"], str(values.get("unit", "")))
     kind = _SUPPORTS.get(str(values.get("type")))
     if kind is None:
         raise _unknown("support", values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ def call(
 
 def evaluated(
     function: Function,
-    arguments: Sequence[Tensor],
+    arguments: Sequence[Any],
     *,
     name: str,
     supports: Sequence[Support],
@@ -148,7 +149,7 @@ def _numbers(result: object) -> Tensor | None:
     return None if result.is_complex() else result
 
 
-def as_given(value: Tensor, support: Support) -> Tensor:
+def as_given(value: Any, support: Support) -> Any:
     """A value as users' functions see it: booleans as booleans."""
     return value.bool() if isinstance(support, Boolean) else value
 

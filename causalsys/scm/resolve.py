@@ -14,6 +14,7 @@ from causalsys.scm.absorb import absorb
 from causalsys.scm.declaration import Declaration, Node, ParentRef
 from causalsys.scm.order import causal_order, some_cycle
 from causalsys.scm.specs import Marginal, ProbabilityTable, StandardNormal
+from causalsys.scm.structure import check_structures
 from causalsys.scm.supports import Categorical, Count
 from causalsys.scm.variables import (
     Equation,
@@ -57,6 +58,7 @@ def resolve(
         _check_mechanism(node)
         _check_place(node, declaration)
         _check_initial(node, declaration)
+        check_structures(node, declaration)
     return absorb(declaration)
 
 

@@ -190,6 +190,17 @@ class StandardNormal(MechanismSpec):
 
 
 @dataclass(frozen=True)
+class Logged(MechanismSpec):
+    """What was done is in the log, and how it was chosen is left open: nothing is fitted.
+
+    For a decision that is only ever replaced by another policy. A question that needs the logged
+    policy's own answer to something it never saw is refused.
+    """
+
+    produces = (Real, Positive, Fraction, Count, Categorical, Boolean)
+
+
+@dataclass(frozen=True)
 class Auto(MechanismSpec):
     """Choose among a few families by held-out likelihood; the reason is kept."""
 
