@@ -68,7 +68,7 @@ def least_squares(
     root = torch.linalg.eigh(score)
     half = inverse @ (root.eigenvectors * root.eigenvalues.clamp(min=0).sqrt().unsqueeze(-2))
     width = half.shape[-1]
-    draws = _centred(sample.members, width + 1, generator=generator).to(half)
+    draws = centred_draws(sample.members, width + 1, generator=generator).to(half)
     return LeastSquares(
         estimate + (half @ draws[:, :width]).squeeze(-1),
         # Unbiased in the number of coefficients, as least squares is taught.
@@ -77,7 +77,7 @@ def least_squares(
     )
 
 
-def _centred(members: int, size: int, *, generator: torch.Generator) -> Tensor:
+def centred_draws(members: int, size: int, *, generator: torch.Generator) -> Tensor:
     """Standard normal draws `[member, size, 1]`, zero for member 0, that add up to zero.
 
     The mean over members is then the estimate itself, where a few free draws would shift it; each

@@ -1,0 +1,145 @@
+"""The normal equations of sequential moments: one pass over the data, one step towards the root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from causalsys.fit.lasting.history import Block, Guess, Steps, walk
+
+TAILS = 4.0
+"""Degrees of freedom of the t-law whose weights the errors have: one step out of line (a regime
+that ends) then counts for little, however calm the trace was before."""
+_SINGULAR = 1e-10
+
+
+@dataclass(frozen=True)
+class Equations:
+    """The sums over all rows, of instruments by regressors; slopes first, then the history.
+
+    Attributes:
+        gram: Weighted sums of products, `[instrument, regressor]`.
+        bend: The same under the derivative of the weighted error: how the moments bend.
+        right: Weighted sums of instrument by noise, `[instrument]`.
+        scores: The moments of each trace, `[instrument, trace]`; None where not asked for.
+        width: How many slopes there are.
+    """
+
+    gram: Tensor
+    bend: Tensor
+    right: Tensor
+    scores: Tensor | None
+    width: int
+
+    def solve(self) -> tuple[Tensor, Tensor]:
+        """How far the slopes are off, and the coefficients of the history."""
+        size = self._size()
+        own, across, inverse = self._profiled(self.gram / size / size.unsqueeze(-1))
+        right = self.right / size
+        slopes, rest = right[: self.width], right[self.width :]
+        step = _inverse(own, 1e-14) @ (slopes - across @ rest)
+        gram = (self.gram / size / size.unsqueeze(-1))[self.width :, : self.width]
+        history = inverse @ (rest - gram @ step)
+        return step / size[: self.width], history / size[self.width :]
+
+    def covariance(self) -> Tensor:
+        """The slopes' sandwich covariance, clustered by trace, `[slope, slope]`."""
+        assert self.scores is not None
+        size = self._size()
+        own, across, _ = self._profiled(self.gram / size / size.unsqueeze(-1))
+        bent, *_ = self._profiled(self.bend / size / size.unsqueeze(-1))
+        scores = self.scores / size.unsqueeze(-1)
+        scores = scores[: self.width] - across @ scores[self.width :]
+        # Far from their root moments may bend the wrong way: then by no less than this.
+        bread = _inverse(own, 1e-14)
+        values, vectors = torch.linalg.eig(bread @ bent)
+        bending = (vectors * values.real.clamp(min=0.2) @ torch.linalg.inv(vectors)).real
+        half = torch.linalg.inv(bending) @ bread @ scores
+        traces = scores.shape[-1]
+        return (
+            half
+            @ half.mT
+            / size[: self.width]
+            / size[: self.width, None]
+            * (traces / max(traces - 1, 1))
+        )
+
+    def weakest(self) -> tuple[float, Tensor]:
+        """The least information on any mixture of slopes, in units of their own, and which."""
+        size = self._size()
+        own, *_ = self._profiled(self.gram / size / size.unsqueeze(-1))
+        _, values, vectors = torch.linalg.svd(own)
+        return float(values[-1]), vectors[-1]
+
+    def naive_error(self) -> Tensor:
+        """Standard errors as if the weights were right, `[slope]`."""
+        size = self._size()
+        own, *_ = self._profiled(self.gram / size / size.unsqueeze(-1))
+        return _inverse(own, 1e-14).diagonal().clamp(min=0).sqrt() / size[: self.width]
+
+    def _size(self) -> Tensor:
+        diagonal = self.gram.diagonal().abs()
+        return torch.where(diagonal > 0, diagonal, torch.ones_like(diagonal)).sqrt()
+
+    def _profiled(self, gram: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The slopes' block with the history taken out, what was taken out by, and its inverse."""
+        w = self.width
+        inverse = _inverse(gram[w:, w:], _SINGULAR)
+        across = gram[:w, w:] @ inverse
+        return gram[:w, :w] - across @ gram[w:, :w], across, inverse
+
+
+def _inverse(matrix: Tensor, least: float) -> Tensor:
+    return torch.linalg.pinv(matrix, rtol=least)
+
+
+def equations(data: Steps, guess: Guess, *, clusters: bool = False) -> Equations:
+    """Go over the data once.
+
+    Args:
+        data: The grids.
+        guess: Where the last pass ended.
+        clusters: Whether the moments of each trace are wanted.
+    """
+    size = data.width + len(guess.history)
+    gram = torch.zeros((size, size), dtype=torch.float64)
+    bend, right = torch.zeros_like(gram), gram.new_zeros(size)
+    scores = gram.new_zeros((size, data.line.shape[1])) if clusters else None
+    for block in walk(data, guess):
+        regressors = torch.cat([block.moved, block.past], 1)
+        weight, slope = robust(block)
+        instruments = regressors
+        if data.propensity is not None:
+            instruments = torch.cat([designed(data, block), block.past], 1)
+        weighted = instruments * weight.unsqueeze(1)
+        flat = regressors.movedim(1, -1).flatten(0, 1)
+        gram += _rows(weighted) @ flat
+        right += _rows(weighted) @ block.noise.flatten()
+        if scores is not None:
+            bend += _rows(instruments * slope.unsqueeze(1)) @ flat
+            scores += (weighted * block.error.unsqueeze(1)).sum(0)
+    return Equations(gram, bend, right, scores, data.width)
+
+
+def robust(block: Block) -> tuple[Tensor, Tensor]:
+    """The weights of errors under a t-law, and the derivatives of weighted errors."""
+    variance, square = TAILS * block.scale**2, block.error**2
+    whole = variance + square
+    own = block.weight * (TAILS + 1)
+    return own / whole, own * (variance - square) / whole**2
+
+
+def designed(data: Steps, block: Block) -> Tensor:
+    """The instruments where the policy is known: what it drew less what it was to draw."""
+    assert data.propensity is not None
+    chance = data.propensity[block.steps][..., 1:].movedim(-1, 1)
+    places = data.action_columns
+    instruments = block.moved.clone()
+    instruments[:, places] = block.columns[:, places] - chance
+    return instruments
+
+
+def _rows(columns: Tensor) -> Tensor:
+    return columns.movedim(1, 0).flatten(1)
