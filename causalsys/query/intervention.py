@@ -8,12 +8,12 @@
     `under({...})`                     the value it would have in another world: nesting
 
 A function may return a torch distribution, and is then a random policy. Draws are the same in
-every world of one question (common random numbers).
+every world of one question (common random numbers). In traces a function may look further than
+this step, by the default values of its arguments: see `policy.py`.
 """
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,8 +27,11 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from causalsys.data.levels import coder
-from causalsys.errors import InterventionError, OutsideSupportError, UnknownNameError
-from causalsys.scm.evaluate import checked, evaluated, first_outside
+from causalsys.data.stepwise import taken
+from causalsys.errors import InterventionError, OutsideSupportError, UnknownNameError, brief
+from causalsys.query.policy import Look, label_of, looks_of
+from causalsys.scm.evaluate import as_given, checked, first_outside
+from causalsys.scm.structure import Structure
 from causalsys.scm.supports import Categorical, Support
 
 Do = Mapping[Any, Any]
@@ -66,6 +69,7 @@ class Situation:
         natural: The value it would take by itself.
         rows: Which rows these are, `[row]`.
         seed: Fixes random draws; the same in every world.
+        moment: The step of traces that these rows are; None in a table.
     """
 
     name: str
@@ -75,6 +79,26 @@ class Situation:
     natural: Callable[[], Tensor]
     rows: Tensor | slice
     seed: int
+    moment: Moment | None = None
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A step of traces, as a policy sees it.
+
+    Attributes:
+        past: A variable's values in as many steps before, oldest first.
+        ahead: A variable's values in this and the next steps.
+        draw: A draw from a distribution.
+        recall: What the policy kept of the step before; None at the first.
+        keep: Hands a memory on to the next step.
+    """
+
+    past: Callable[[str, int], Tensor]
+    ahead: Callable[[str, int], Tensor]
+    draw: Callable[[Distribution], Tensor]
+    recall: Callable[[], Any]
+    keep: Callable[[Any], None]
 
 
 class Intervention(ABC):
@@ -84,6 +108,11 @@ class Intervention(ABC):
     def reads(self) -> tuple[str, ...]:
         """The variables that it looks at."""
         return ()
+
+    @property
+    def reads_now(self) -> tuple[str, ...]:
+        """Those of them at which it looks as they are in this step."""
+        return self.reads
 
     @abstractmethod
     def apply(self, situation: Situation) -> Tensor:
@@ -106,31 +135,79 @@ class Value(Intervention):
 
 @dataclass(frozen=True)
 class Function(Intervention):
-    """A function of named variables."""
+    """A function of named variables: a shift, a policy.
+
+    Attributes:
+        function: The user's function.
+        looks: What its arguments ask for.
+        supports: The supports of the variables that they are about, by name.
+    """
 
     function: Callable[..., Any]
-    arguments: tuple[str, ...]
-    supports: tuple[Support, ...]
+    looks: tuple[Look, ...]
+    supports: Mapping[str, Support]
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return self.arguments
+        return tuple(dict.fromkeys(look.name for look in self.looks if look.when != "memory"))
+
+    @property
+    def reads_now(self) -> tuple[str, ...]:
+        return tuple(look.name for look in self.looks if look.when == "now")
 
     def apply(self, situation: Situation) -> Tensor:
-        arguments = [
-            situation.natural() if name == situation.name else situation.value_of(name)
-            for name in self.reads
-        ]
-        result = evaluated(
-            self.function,
-            arguments,
-            name=situation.name,
-            supports=self.supports,
-            refusal=InterventionError,
-        )
+        placed: list[Any] = []
+        named: dict[str, Any] = {}
+        for look in self.looks:
+            value = self._seen(look, situation)
+            if look.positional:
+                placed.append(value)
+            else:
+                named[look.argument] = value
+        try:
+            result = self.function(*placed, **named)
+        except Exception as error:
+            raise InterventionError(
+                situation.name,
+                found=f"its function {label_of(self.function)} failed ({brief(error)})",
+                mend="It is called with tensors shaped [..., row]; vectors have one more axis.",
+            ) from error
+        if any(look.when == "memory" for look in self.looks):
+            result = self._remembered(result, situation)
         if isinstance(result, Distribution):
             return Draw(result).apply(situation)
         return _taken(result, situation)
+
+    def _seen(self, look: Look, situation: Situation) -> Any:
+        """What an argument is given."""
+        moment = situation.moment
+        if look.when == "now":
+            own = look.name == situation.name
+            value = situation.natural() if own else situation.value_of(look.name)
+            return as_given(value, self.supports[look.name])
+        if moment is None:
+            raise InterventionError(
+                situation.name,
+                found=f"a policy with {look.argument}={look.when}, of rows that do not follow "
+                "each other",
+                mend="Ask a model that has states or lags, or drop the argument.",
+            )
+        if look.when == "memory":
+            return moment.recall()
+        look_at = moment.past if look.when == "past" else moment.ahead
+        return as_given(look_at(look.name, look.steps), self.supports[look.name])
+
+    def _remembered(self, result: Any, situation: Situation) -> Any:
+        """The decision of a policy that returns a memory with it."""
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise InterventionError(
+                situation.name,
+                found=f"a {type(result).__name__} from a policy with a memory",
+                mend="Return both: the decision, and the memory for the next step.",
+            )
+        assert situation.moment is not None
+        situation.moment.keep(result[1])
+        return result[0]
 
 
 @dataclass(frozen=True)
@@ -140,6 +217,8 @@ class Draw(Intervention):
     distribution: Distribution
 
     def apply(self, situation: Situation) -> Tensor:
+        if situation.moment is not None:
+            return _taken(situation.moment.draw(self.distribution), situation)
         wanted = (*situation.shape, *([situation.support.size] if situation.support.size else []))
         shape = tuple(self.distribution.batch_shape) + tuple(self.distribution.event_shape)
         with torch.random.fork_rng(devices=[]):
@@ -150,7 +229,18 @@ class Draw(Intervention):
 
 
 def _taken(result: object, situation: Situation) -> Tensor:
-    """What a function or a distribution gave, as values of the variable's support."""
+    """What a function or a distribution gave, as values of the variable's support.
+
+    In traces, what is of the right kind and shape is looked into only later, many steps at once.
+    """
+    if situation.moment is not None:
+        return taken(
+            result,
+            name=situation.name,
+            support=situation.support,
+            shape=situation.shape,
+            refusal=InterventionError,
+        )
     value = checked(
         result,
         name=situation.name,
@@ -202,26 +292,20 @@ def _(
 def _function(
     function: Callable[..., Any], *, name: str, supports: Mapping[str, Support]
 ) -> Intervention:
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError) as error:
-        raise InterventionError(
-            name,
-            found="a callable whose arguments cannot be read",
-            mend="Wrap it: do={...: lambda backlog: policy(backlog)}.",
-        ) from error
-    reads = [p.name for p in parameters if p.default is p.empty]
-    for parameter in parameters:
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+    looks = looks_of(function, name)
+    for look in looks:
+        if look.when != "memory" and look.name not in supports:
+            raise UnknownNameError.among(
+                look.name, supports, where=f"the model, read by do({name})"
+            )
+        if look.when != "memory" and isinstance(supports[look.name], Structure):
             raise InterventionError(
                 name,
-                found=f"a function with the argument *{parameter.name}",
-                mend="Name the variables that it reads as its arguments.",
+                found=f"a policy that reads {look.name}, which is no number but a structure",
+                mend="Let it read an equation of it.",
             )
-    for read in reads:
-        if read not in supports:
-            raise UnknownNameError.among(read, supports, where=f"the model, read by do({name})")
-    return Function(function, tuple(reads), tuple(supports[read] for read in reads))
+    read = {look.name: supports[look.name] for look in looks if look.when != "memory"}
+    return Function(function, looks, read)
 
 
 def _value(given: Any, *, name: str, support: Support, rows: int) -> Intervention:
