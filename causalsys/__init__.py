@@ -9,13 +9,17 @@ from causalsys.query.suggest import suggest_graph
 from causalsys.query.suggestion import Known
 from causalsys.scm.equations import add_at, pick
 from causalsys.scm.specs import (
+    AutoRegressive,
     BoostedTrees,
     CountRegression,
     Custom,
     GumbelMax,
+    HiddenMarkov,
     Linear,
     Logged,
     Marginal,
+    Measurement,
+    Monotone,
     Multiplicative,
     NeuralAdditive,
     ProbabilityTable,
@@ -36,12 +40,16 @@ from causalsys.scm.variables import (
     equation,
     transition,
 )
+from causalsys.simulate.diagnose import diagnose
+from causalsys.simulate.fix import validate_fix
 from causalsys.simulate.simulate import simulate
+from causalsys.simulate.tune import tune
 
 __version__ = "0.1.0"
 __all__ = [
     "SCM",
     "Arm",
+    "AutoRegressive",
     "Boolean",
     "BoostedTrees",
     "Categorical",
@@ -53,11 +61,14 @@ __all__ = [
     "FittedSCM",
     "Fraction",
     "GumbelMax",
+    "HiddenMarkov",
     "Known",
     "Latent",
     "Linear",
     "Logged",
     "Marginal",
+    "Measurement",
+    "Monotone",
     "Multiplicative",
     "NeuralAdditive",
     "Observed",
@@ -73,6 +84,7 @@ __all__ = [
     "Traces",
     "add_at",
     "auto",
+    "diagnose",
     "equation",
     "latent_dimension",
     "load",
@@ -80,5 +92,7 @@ __all__ = [
     "simulate",
     "suggest_graph",
     "transition",
+    "tune",
     "under",
+    "validate_fix",
 ]

@@ -110,7 +110,8 @@ def tune(
     bench = _Bench.of(fitted, choosing, objective, policy, dimensions, members=1, seed=seed)
     trials = _searched(bench, generations=generations, sign=sign, seed=seed)
     ranked = trials.drop_duplicates([*dimensions]).sort_values("score", ascending=sign > 0)
-    finalists = [dict(row) for row in ranked[[*dimensions]].head(_FINALISTS).to_dict("records")]
+    best = ranked[[*dimensions]].head(_FINALISTS).to_dict("records")
+    finalists = [{str(name): value for name, value in row.items()} for row in best]
     taken = fitted.members if members is None else count(members, "members")
     fresh = _Bench.of(fitted, judging, objective, policy, dimensions, members=taken, seed=seed)
     # The finalists are compared under every draw; the one that was chosen was chosen before.
@@ -217,7 +218,8 @@ def _searched(bench: _Bench, *, generations: int, sign: float, seed: int) -> pd.
     import pandas as pd
     from scipy.optimize import differential_evolution
 
-    names, tried = list(bench.dimensions), []
+    names = list(bench.dimensions)
+    tried: list[dict[str, Any]] = []
 
     def losses(points: NDArray[np.float64]) -> NDArray[np.float64]:
         candidates = [

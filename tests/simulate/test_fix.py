@@ -1,0 +1,105 @@
+"""Fixes and tuning, against the system itself."""
+
+import numpy as np
+import pytest
+
+from causalsys.errors import InterventionError, QueryError, UnknownNameError
+from causalsys.simulate.fix import validate_fix
+from causalsys.simulate.tune import tune
+
+
+def truth(served, codes) -> float:
+    return float(served.under(codes)["loss"].mean())
+
+
+def test_the_effect_of_a_fix_is_what_the_system_does(fitted, served) -> None:
+    """Within 3 %: factors are learned from 4800 steps."""
+    report = validate_fix(fitted, served.log, lambda waiting: 2, objective="loss")
+    wanted = truth(served, lambda waiting: np.full(len(waiting), 2))
+    assert report.after.value == pytest.approx(wanted, rel=0.03)
+    assert report.before.value == pytest.approx(served.log["loss"].mean())
+    assert report.effect.value == pytest.approx(report.after.value - report.before.value)
+    assert report.effect.low < wanted - report.before.value < report.effect.high
+
+
+def test_who_loses_is_named(fitted, served) -> None:
+    report = validate_fix(fitted, served.log, 1, objective="cost", prefer="higher")
+    assert report.improves is False
+    assert (report.traces["worse"] > 0.5).mean() > 0.5
+    harm = report.traces["before"] - report.traces["after"]
+    assert (np.diff(harm) <= 1e-9).all()
+
+
+def test_a_quantile_is_an_objective(fitted, served) -> None:
+    report = validate_fix(fitted, served.log, 4, objective="p90 cost")
+    real = np.quantile(served.under(lambda waiting: np.full(len(waiting), 2))["cost"], 0.9)
+    assert report.after.value == pytest.approx(real, rel=0.05)
+
+
+def test_a_changed_mechanism_is_a_fix(fitted, served) -> None:
+    report = validate_fix(fitted, served.log, {"cost": lambda cost: 0.5 * cost}, objective="cost")
+    assert report.after.value == pytest.approx(0.5 * report.before.value)
+    assert report.improves is True
+
+
+def test_leaving_the_data_is_said(fitted, served) -> None:
+    inside = validate_fix(fitted, served.log, lambda waiting: 1, objective="loss")
+    assert not inside.extrapolates
+    slow = served.log[served.log["arm"] == "slow"]
+    outside = validate_fix(fitted, slow, 4, objective="loss")
+    assert outside.extrapolates
+    assert "threads=4" in str(outside)
+
+
+def by_limits(low, high):
+    return lambda waiting: (waiting > low).long() + (waiting > low + high).long()
+
+
+def test_tuning_finds_what_the_system_rewards(fitted, served) -> None:
+    """No grid candidate does better in the true system by more than 2 %."""
+    space = {"low": (0.0, 6.0), "high": (0.0, 6.0)}
+    found = tune(fitted, served.log, by_limits, space=space, objective="loss", generations=4)
+
+    def real(low: float, high: float) -> float:
+        return truth(served, lambda w: (w > low).astype(int) + (w > low + high).astype(int))
+
+    grid = min(real(low, high) for low in np.arange(0, 6.1, 0.5) for high in np.arange(0, 6.1, 0.5))
+    assert real(**found.parameters) < 1.02 * grid
+    assert found.regret >= 0
+    assert found.expected.value < found.recorded.value
+    assert len(found.trials) == 4 * 16
+
+
+def test_whole_numbers_and_choices_are_searched(fitted, served) -> None:
+    found = tune(
+        fitted,
+        served.log,
+        lambda code, extra: lambda waiting: code,
+        space={"code": [0, 1, 2], "extra": (1, 3)},
+        objective="cost",
+        generations=2,
+    )
+    assert found.parameters["code"] == 0
+    assert isinstance(found.parameters["extra"], int)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        ({"space": {}}, InterventionError, "space"),
+        ({"space": {"low": (3, 3)}}, InterventionError, "low"),
+        ({"prefer": "less"}, QueryError, "lower"),
+        ({"objective": "los"}, UnknownNameError, "loss"),
+        ({"space": {"wrong": (0.0, 1.0)}}, InterventionError, "wrong"),
+    ],
+)
+def test_mistakes_are_told(fitted, served, change, error, says) -> None:
+    given = {"space": {"low": (0.0, 1.0), "high": (0.0, 1.0)}, "objective": "loss"} | change
+    with pytest.raises(error, match=says):
+        tune(fitted, served.log, by_limits, **given)
+
+
+def test_too_few_traces_to_judge_on(fitted, served) -> None:
+    few = served.log[served.log["trace"] < 3]
+    with pytest.raises(QueryError, match="at least four"):
+        tune(fitted, few, by_limits, space={"low": (0.0, 1.0)}, objective="loss")

@@ -1,0 +1,79 @@
+"""Traces under policies that never ran, against the system itself."""
+
+import numpy as np
+import pytest
+
+import causalsys as cs
+from causalsys.errors import InterventionError, NotIdentifiedError
+
+
+def by_queue(waiting):
+    return (waiting > 1.5).long() + (waiting > 4.0).long()
+
+
+def test_traces_are_what_they_would_have_been(fitted, served) -> None:
+    """Factors are learned from 4800 steps, to about 1 %; all else is physics and exact."""
+    found = cs.simulate(fitted, served.log, policies={"four": 4, "queue": by_queue})
+    for name, policy in {
+        "four": lambda waiting: np.full(len(waiting), 2),
+        "queue": lambda waiting: np.digitize(waiting, [1.5, 4.0], right=True),
+    }.items():
+        truth, frame = served.under(policy), found.frames[name]
+        assert list(frame.columns) == list(served.log.columns)
+        assert (frame[["trace", "step", "arm"]] == served.log[["trace", "step", "arm"]]).all(axis=None)
+        assert (frame["threads"] == truth["threads"]).all()
+        assert np.median(np.abs(frame["cost"] / truth["cost"] - 1)) < 0.03
+        assert frame["loss"].mean() == pytest.approx(truth["loss"].mean(), rel=0.02)
+
+
+def test_rows_come_back_in_the_order_in_which_they_were_given(fitted, served) -> None:
+    shuffled = served.log.sample(frac=1.0, random_state=1)
+    plain = cs.simulate(fitted, served.log, policies={"four": 4}).frames["four"]
+    mixed = cs.simulate(fitted, shuffled, policies={"four": 4}).frames["four"]
+    assert (mixed.index == shuffled.index).all()
+    assert np.allclose(mixed["cost"].sort_index(), plain["cost"])
+
+
+def test_what_ran_comes_back_as_it_was(fitted, served) -> None:
+    codes = served.log["threads"].map({1: 0, 2: 1, 4: 2}).to_numpy()
+    found = cs.simulate(fitted, served.log, policies={"same": served.log["threads"].to_numpy()})
+    assert codes.shape == (len(served.log),)
+    assert np.allclose(found.frames["same"]["loss"], served.log["loss"])
+
+
+def test_a_random_policy_draws_alike_for_the_same_seed(fitted, served) -> None:
+    import torch
+
+    def fair(waiting):
+        return torch.distributions.Categorical(torch.ones(*waiting.shape, 3))
+
+    runs = [
+        cs.simulate(fitted, served.log, policies={"fair": fair}, seed=seed).frames["fair"]
+        for seed in (0, 0, 1)
+    ]
+    assert (runs[0]["threads"] == runs[1]["threads"]).all()
+    assert not (runs[0]["threads"] == runs[2]["threads"]).all()
+    assert set(runs[0]["threads"]) == {1, 2, 4}
+
+
+def test_policies_are_named(fitted, served) -> None:
+    with pytest.raises(InterventionError, match="Give each a name"):
+        cs.simulate(fitted, served.log, policies={})
+    with pytest.raises(InterventionError, match="Give each a name"):
+        cs.simulate(fitted, served.log, policies=[by_queue])
+
+
+def test_what_cannot_be_told_is_refused(served) -> None:
+    class Peeking(cs.SCM):
+        heat = cs.Latent(cs.Positive())
+        waiting = cs.State(cs.Positive("req"))
+        threads = cs.Decision(cs.Categorical([1, 2, 4]), parents=[heat], mechanism=cs.Logged())
+        cost = cs.Observed(cs.Positive(), parents=[heat, threads], mechanism=cs.Multiplicative())
+
+        @cs.transition(waiting)
+        def later(waiting, threads):
+            return waiting + threads
+
+    fitted = Peeking.fit(served.log, seed=0)
+    with pytest.raises(NotIdentifiedError, match="threads sees heat"):
+        cs.simulate(fitted, served.log, policies={"one": 1})
