@@ -6,6 +6,7 @@ parameters of its own member. Unknown variables that no shared likelihood ties a
 separately, by the most exact way that fits:
 
     nothing known depends on them     their prior
+    a latent with its own dynamics    forward filtering, backward sampling (`markov/infer.py`)
     categorical latents only          all combinations, exactly
     a linear district                 the exact normal posterior
     latents with a trained guide      independent Metropolis with the guide as its proposal
@@ -28,9 +29,11 @@ from causalsys.fit.factors import Factors, is_gaussian
 from causalsys.fit.fitted import Fitted
 from causalsys.fit.guide import Guide
 from causalsys.fit.joint import Scope
+from causalsys.fit.markov.infer import infer_chain
 from causalsys.fit.posterior import by_configuration, configurations, propose
 from causalsys.mechanisms.base import Mechanism
 from causalsys.scm.declaration import Node
+from causalsys.scm.dynamics import goes_on, itself
 from causalsys.scm.order import parts
 from causalsys.scm.supports import Categorical
 
@@ -183,7 +186,8 @@ def _check(part: Sequence[Node], table: Table) -> None:
     """Refuse what cannot be inferred: unknown values with a memory, and equations over them."""
     open_names = {n.name for n in part if n.function or (n.learned and _is_unknown(n, table))}
     for node in part:
-        lagged = [p for p in node.parents if p.lag and p.name in open_names]
+        own = itself(node.name) if goes_on(node) else None
+        lagged = [p for p in node.parents if p.lag and p.name in open_names and p != own]
         if lagged:
             lost = (n.name for n in part if n.learned and _is_unknown(n, table))
             raise EvidenceError(
@@ -210,6 +214,8 @@ def _infer(
     gappy = any(name in table.values for name in names)
     if not likelihood and not gappy:
         return _by_trace(unknown, prior, table)
+    if any(map(goes_on, unknown)):
+        return infer_chain(unknown, fitted, table, mechanisms, index, prior, generator)
     guide = next((g for g in fitted.guides if set(g.latents) <= names), None)
     latents_only = all(node.kind == "latent" for node in unknown)
     beside = [key for key in (guide.inputs if guide else ()) if key in table.values]

@@ -14,6 +14,8 @@ from causalsys.fit.gaussian import Maximum, maximise
 from causalsys.fit.guide import Guide
 from causalsys.fit.independence import independent_of
 from causalsys.fit.joint import Scope
+from causalsys.fit.markov.fit import fit_markov
+from causalsys.fit.markov.place import has_chain
 from causalsys.fit.parts import Parts
 from causalsys.fit.posterior import summed_out
 from causalsys.fit.program import noise_size
@@ -42,6 +44,8 @@ def fit_district(block: Block, table: Table, *, weight: Tensor, training: Traini
     Raises:
         FitError: The block cannot be fitted to the table.
     """
+    if has_chain(block, table):
+        return fit_markov(block, table, weight=weight, training=training)
     if len({table.schema.declaration.nodes[name].per for name in block.latents}) > 1:
         raise FitError(
             block.latents[0],

@@ -14,6 +14,7 @@ from torch import Tensor
 from causalsys.data.schema import Schema
 from causalsys.data.table import Layout, Table
 from causalsys.mechanisms.base import Mechanism
+from causalsys.mechanisms.chain import ChainMechanism
 from causalsys.scm.declaration import Node
 from causalsys.scm.evaluate import call
 
@@ -120,6 +121,10 @@ class Scope:
         values: dict[str, Tensor] = {}
         total = torch.zeros((1, self.rows), dtype=torch.float64)
         for node in self.nodes:
+            mechanism = self.mechanisms.get(node.name)
+            if isinstance(mechanism, ChainMechanism):
+                values[node.name] = mechanism.along(noises[node.name], self.layout.rows_at)
+                continue
             parents = self.parents(node, values)
             if node.function is not None:
                 values[node.name] = self.compute(node, parents)

@@ -8,6 +8,7 @@ from functools import partial
 
 from causalsys.identify import classes, linear, words
 from causalsys.identify.classes import TableBlock
+from causalsys.identify.dynamics import by_dynamics, has_dynamics, of_rows
 from causalsys.identify.linear import LinearBlock
 from causalsys.identify.room import reveal, room
 from causalsys.identify.shapes import matches
@@ -36,6 +37,8 @@ class District:
 
     def population(self, part: Collection[str]) -> Granted | None:
         """Under what the law of `part`, its causes being set, is identified; None if nothing."""
+        if has_dynamics(self.view, self.block):
+            return by_dynamics(self.view, self.block)
         wanted = frozenset(part)
         line = self._line()
         if line is not None:
@@ -62,6 +65,8 @@ class District:
             changed: Everything that changes, or is set.
             redraw: What gets new noise, so that its own share of a row must be known.
         """
+        if has_dynamics(self.view, self.block):
+            return of_rows(self.view, self.block, needed)
         line = self._line()
         if line is not None:
             anew, every = frozenset(redraw) & set(line.variables), frozenset(line.variables)
@@ -77,6 +82,8 @@ class District:
 
     def latent(self, name: str) -> Granted | None:
         """Under what a latent of the block is known, up to its scale."""
+        if has_dynamics(self.view, self.block):
+            return by_dynamics(self.view, self.block)
         table = self._table()
         if table is not None:
             return (self._levels(),) if classes.parameters(table) else None

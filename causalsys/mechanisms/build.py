@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from causalsys.errors import DeclarationError
 from causalsys.mechanisms.base import Mechanism
 from causalsys.mechanisms.categorical import GumbelMaxMechanism
+from causalsys.mechanisms.chain import ChainMechanism
 from causalsys.mechanisms.count import CountMechanism
 from causalsys.mechanisms.custom import build_custom
 from causalsys.mechanisms.linear import LinearMechanism
 from causalsys.mechanisms.logged import LoggedMechanism
 from causalsys.mechanisms.marginal import marginal_spec
+from causalsys.mechanisms.measurement import MeasurementMechanism
 from causalsys.mechanisms.multiplicative import MultiplicativeMechanism
 from causalsys.mechanisms.neural import NeuralMechanism
 from causalsys.mechanisms.prior import PriorMechanism
@@ -35,6 +37,9 @@ _FAMILIES: dict[type[specs.MechanismSpec], type[Mechanism]] = {
     specs.ProbabilityTable: TableMechanism,
     specs.CountRegression: CountMechanism,
     specs.StandardNormal: PriorMechanism,
+    specs.Measurement: MeasurementMechanism,
+    specs.HiddenMarkov: ChainMechanism,
+    specs.AutoRegressive: ChainMechanism,
     specs.Logged: LoggedMechanism,
 }
 _WHOLE = (specs.StandardNormal, specs.Marginal, specs.Auto, specs.Custom, specs.Logged)

@@ -12,8 +12,9 @@ import numpy as np
 from causalsys.errors import CycleError, DeclarationError, SupportError, UnknownNameError
 from causalsys.scm.absorb import absorb
 from causalsys.scm.declaration import Declaration, Node, ParentRef
+from causalsys.scm.dynamics import check_dynamics, itself
 from causalsys.scm.order import causal_order, some_cycle
-from causalsys.scm.specs import Marginal, ProbabilityTable, StandardNormal
+from causalsys.scm.specs import Dynamics, Marginal, ProbabilityTable, StandardNormal
 from causalsys.scm.structure import check_structures
 from causalsys.scm.supports import Categorical, Count
 from causalsys.scm.variables import (
@@ -56,6 +57,7 @@ def resolve(
     declaration = Declaration(name, ordered, doc, origin, tuple(by))
     for node in ordered.values():
         _check_mechanism(node)
+        check_dynamics(node, nodes)
         _check_place(node, declaration)
         _check_initial(node, declaration)
         check_structures(node, declaration)
@@ -82,6 +84,8 @@ def _node(
     elif isinstance(variable, State):
         function, written, earlier = next_states[label].function, next_states[label].parents, 1
     parents = tuple(_reference(model, label, p, variables, earlier=earlier) for p in written)
+    if isinstance(variable.mechanism, Dynamics):
+        parents = (*parents, itself(label))
     keys = [parent.key for parent in parents]
     repeated = {key for key in keys if keys.count(key) > 1}
     if repeated:
@@ -259,6 +263,8 @@ def _check_initial(node: Node, declaration: Declaration) -> None:
     firsts = [(node.name, node.initial)] if node.kind == "state" else []
     firsts += [(parent.name, parent.initial) for parent in node.parents if parent.lag]
     for name, initial in firsts:
+        if name == node.name and isinstance(node.mechanism, Dynamics):
+            continue
         support = declaration.nodes[name].support
         if isinstance(support, Categorical) and not support.levels:
             continue

@@ -6,9 +6,12 @@ them parameters, so that a model can be declared, drawn and reasoned about witho
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
+from causalsys.errors import DeclarationError
 from causalsys.scm.supports import Boolean, Categorical, Count, Fraction, Positive, Real, Support
 
 Link = Literal["identity", "log", "logit"]
@@ -135,6 +138,27 @@ class SplineFlow(MechanismSpec):
 
 
 @dataclass(frozen=True)
+class Monotone(MechanismSpec):
+    """For each combination of discrete parents an own monotone map of one normal noise.
+
+    Continuous parents, if any, only shift and stretch; where they bend it too, use `SplineFlow`.
+    It is bijective, so unit-level counterfactuals are identified.
+
+    Attributes:
+        knots: Bins of each map's rational-quadratic spline (Durkan et al., 2019).
+    """
+
+    knots: int = 10
+    produces = (Real, Positive, Fraction)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.knots, bool) or not isinstance(self.knots, int) or self.knots < 3:
+            raise DeclarationError(
+                "Monotone", found=f"knots={self.knots!r}", mend="Give at least three knots."
+            )
+
+
+@dataclass(frozen=True)
 class Multiplicative(MechanismSpec):
     """`value = Σ_k Π_parents exp f_k(parent) · exp(s · noise)`: low rank, for positive outcomes.
 
@@ -187,6 +211,101 @@ class StandardNormal(MechanismSpec):
     """
 
     produces = (Real, Positive, Fraction)
+
+
+@dataclass(frozen=True)
+class Measurement(_Linked):
+    """`link(value) = link(parent) + s · noise`: one parent, read with an error of one size.
+
+    For declared physics: all that is learned is how far the value strays from it.
+    """
+
+
+@dataclass(frozen=True)
+class Dynamics(MechanismSpec):
+    """A latent that goes on from step to step by a law of its own, which nothing else acts on.
+
+    Attributes:
+        between: The least and the largest value of the grid; None finds both from the data.
+    """
+
+    between: tuple[float, float] | None = None
+    produces = (Real, Positive, Fraction)
+
+    def __post_init__(self) -> None:
+        if self.between is not None:
+            object.__setattr__(self, "between", grid_values(self, self.between))
+
+
+@dataclass(frozen=True)
+class HiddenMarkov(Dynamics):
+    """A latent that is a Markov chain on a few values (Rabiner, 1989; Veritas, NSDI 2024).
+
+    The transition matrix and the law of the first step are learned.
+
+    Attributes:
+        between: The least and the largest value to start from, where `levels` are not given.
+        states: How many values; they are learned too.
+        levels: The values themselves, rising, where they are known.
+
+    Example:
+        >>> HiddenMarkov(levels=[0.5, 1, 2, 4]).states
+        4
+    """
+
+    states: int = 0
+    levels: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.levels is not None:
+            object.__setattr__(self, "levels", grid_values(self, self.levels))
+            object.__setattr__(self, "states", len(self.levels))
+        _check_states(self, self.states)
+
+
+@dataclass(frozen=True)
+class AutoRegressive(Dynamics):
+    """A latent that returns to its mean: a stationary AR(1) on the support's link.
+
+    A real latent follows `x' = m + persistence · (x - m) + s · noise`, a positive one does by its
+    logarithm. It is computed on a grid (Tauchen, 1986); its persistence is learned.
+
+    Attributes:
+        states: How many values the grid has.
+    """
+
+    states: int = 40
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_states(self, self.states)
+
+
+def grid_values(spec: MechanismSpec, values: object) -> tuple[float, ...]:
+    """At least two rising numbers.
+
+    Raises:
+        DeclarationError: They are not.
+    """
+    found = tuple(values) if isinstance(values, tuple | list | range) else ()
+    plain = all(isinstance(v, int | float) and math.isfinite(v) for v in found)
+    if len(found) < 2 or not plain or any(a >= b for a, b in pairwise(found)):
+        raise DeclarationError(
+            type(spec).__name__,
+            found=f"the values {values!r}",
+            mend="Give at least two rising numbers, such as levels=(0.5, 1, 2, 4).",
+        )
+    return tuple(map(float, found))
+
+
+def _check_states(spec: MechanismSpec, states: object) -> None:
+    if isinstance(states, bool) or not isinstance(states, int) or states < 2:
+        raise DeclarationError(
+            type(spec).__name__,
+            found=f"states={states!r}",
+            mend="Give at least two states, or the levels themselves: levels=(0.5, 1, 2, 4).",
+        )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Latents with dynamics of their own: hidden Markov chains, fitted and inferred exactly."""
