@@ -13,6 +13,10 @@ TAILS = 4.0
 """Degrees of freedom of the t-law whose weights the errors have: one step out of line (a regime
 that ends) then counts for little, however calm the trace was before."""
 _SINGULAR = 1e-10
+_LEAST_OWN = 0.05
+"""What the others tell at least, where a slope hangs on one trace alone."""
+_MANY = 2000
+"""Traces beyond which the leverage of one is let be."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,8 @@ class Equations:
         bend: The same under the derivative of the weighted error: how the moments bend.
         right: Weighted sums of instrument by noise, `[instrument]`.
         scores: The moments of each trace, `[instrument, trace]`; None where not asked for.
+        grams: `gram` of each trace, `[trace, instrument, regressor]`; None where traces are so
+            many that none counts for much.
         width: How many slopes there are.
     """
 
@@ -31,6 +37,7 @@ class Equations:
     bend: Tensor
     right: Tensor
     scores: Tensor | None
+    grams: Tensor | None
     width: int
 
     def solve(self) -> tuple[Tensor, Tensor]:
@@ -52,19 +59,30 @@ class Equations:
         bent, *_ = self._profiled(self.bend / size / size.unsqueeze(-1))
         scores = self.scores / size.unsqueeze(-1)
         scores = scores[: self.width] - across @ scores[self.width :]
-        # Far from their root moments may bend the wrong way: then by no less than this.
         bread = _inverse(own, 1e-14)
+        left_out = bread @ scores if self.grams is None else self._left_out(own, across, scores)
+        # Far from their root moments may bend the wrong way: then by no less than this.
         values, vectors = torch.linalg.eig(bread @ bent)
         bending = (vectors * values.real.clamp(min=0.2) @ torch.linalg.inv(vectors)).real
-        half = torch.linalg.inv(bending) @ bread @ scores
+        half = torch.linalg.inv(bending) @ left_out
         traces = scores.shape[-1]
-        return (
-            half
-            @ half.mT
-            / size[: self.width]
-            / size[: self.width, None]
-            * (traces / max(traces - 1, 1))
-        )
+        meat = half @ half.mT * (traces / max(traces - 1, 1))
+        return meat / size[: self.width] / size[: self.width, None]
+
+    def _left_out(self, own: Tensor, across: Tensor, scores: Tensor) -> Tensor:
+        """How far each trace moves the slopes that the others give, `[slope, trace]`.
+
+        A trace draws the slopes towards itself, the more so the more of what is known it alone
+        tells (the clustered jackknife, CR3; Bell and McCaffrey, 2002).
+        """
+        assert self.grams is not None
+        w, size = self.width, self._size()
+        grams = self.grams / size / size.unsqueeze(-1)
+        rows = grams[:, :w] - across @ grams[:, w:]
+        back = _inverse(self.gram[w:, w:] / size[w:] / size[w:, None], _SINGULAR)
+        gram = self.gram / size / size.unsqueeze(-1)
+        each = rows[..., :w] - rows[..., w:] @ back @ gram[w:, :w]
+        return torch.linalg.solve(own - (1 - _LEAST_OWN) * each, scores.mT).mT
 
     def weakest(self) -> tuple[float, Tensor]:
         """The least information on any mixture of slopes, in units of their own, and which."""
@@ -107,6 +125,9 @@ def equations(data: Steps, guess: Guess, *, clusters: bool = False) -> Equations
     gram = torch.zeros((size, size), dtype=torch.float64)
     bend, right = torch.zeros_like(gram), gram.new_zeros(size)
     scores = gram.new_zeros((size, data.line.shape[1])) if clusters else None
+    grams = None
+    if clusters and data.line.shape[1] <= _MANY:
+        grams = gram.new_zeros((data.line.shape[1], size, size))
     for block in walk(data, guess):
         regressors = torch.cat([block.moved, block.past], 1)
         weight, slope = robust(block)
@@ -120,7 +141,9 @@ def equations(data: Steps, guess: Guess, *, clusters: bool = False) -> Equations
         if scores is not None:
             bend += _rows(instruments * slope.unsqueeze(1)) @ flat
             scores += (weighted * block.error.unsqueeze(1)).sum(0)
-    return Equations(gram, bend, right, scores, data.width)
+        if grams is not None:
+            grams += weighted.movedim(-1, 0).mT @ regressors.movedim(-1, 0)
+    return Equations(gram, bend, right, scores, grams, data.width)
 
 
 def robust(block: Block) -> tuple[Tensor, Tensor]:

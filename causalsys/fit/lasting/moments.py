@@ -72,7 +72,7 @@ def fit_moments(
         course=course,
         data=data,
         slopes=torch.stack([guess.slope for guess, _ in found]),
-        covariance=torch.stack([at_root.covariance() for _, at_root in found]),
+        covariance=torch.stack([_covariance(*each) for each in found]),
         generator=generator,
     )
 
@@ -97,6 +97,13 @@ def _estimated(data: Steps, *, generator: torch.Generator, spec: str) -> tuple[G
         if done:
             break
     return guess, equations(data, guess, clusters=True)
+
+
+def _covariance(guess: Guess, at_root: Equations) -> Tensor:
+    """The slopes' covariance: no error is known to be smaller than what the weights tell from 0."""
+    covariance = at_root.covariance()
+    least = (0.5 * guess.floor) ** 2
+    return covariance + least * torch.eye(len(covariance), dtype=covariance.dtype)
 
 
 def start(data: Steps) -> Guess:
