@@ -14,6 +14,7 @@ CausalSysError
 │   ├── EvidenceError       the rows given as evidence
 │   ├── InterventionError   what `do` asks for
 │   └── NotIdentifiedError  graph, shapes and data together cannot carry an answer
+├── EngineError             where the work ran: a worker was lost
 └── SavedModelError         a file that is cut short, altered, too new, or of another model
 ```
 
@@ -114,6 +115,10 @@ class InterventionError(QueryError):
 
 class NotIdentifiedError(QueryError):
     """Graph, shapes and data together cannot carry an answer; the message holds the verdict."""
+
+
+class EngineError(CausalSysError):
+    """Where the work ran: a worker was lost, or an engine cannot be had."""
 
 
 class SavedModelError(CausalSysError):

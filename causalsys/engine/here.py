@@ -1,0 +1,24 @@
+"""`Here`: work runs in this process, one task after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from causalsys.engine.base import Engine, Result, Task, one_thread
+
+
+@dataclass(frozen=True)
+class Here(Engine):
+    """This process.
+
+    Example:
+        >>> list(Here().map(lambda task: task + 1, [1, 2]))
+        [2, 3]
+    """
+
+    def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+        for task in tasks:
+            with one_thread():
+                result = function(task)
+            yield result
