@@ -14,6 +14,7 @@ from causalsys.mechanisms.linear import LinearMechanism
 from causalsys.mechanisms.logged import LoggedMechanism
 from causalsys.mechanisms.marginal import marginal_spec
 from causalsys.mechanisms.measurement import MeasurementMechanism
+from causalsys.mechanisms.monotone import MonotoneMechanism
 from causalsys.mechanisms.multiplicative import MultiplicativeMechanism
 from causalsys.mechanisms.neural import NeuralMechanism
 from causalsys.mechanisms.prior import PriorMechanism
@@ -32,6 +33,7 @@ _FAMILIES: dict[type[specs.MechanismSpec], type[Mechanism]] = {
     specs.NeuralAdditive: NeuralMechanism,
     specs.BoostedTrees: TreesMechanism,
     specs.SplineFlow: SplineMechanism,
+    specs.Monotone: MonotoneMechanism,
     specs.Multiplicative: MultiplicativeMechanism,
     specs.GumbelMax: GumbelMaxMechanism,
     specs.ProbabilityTable: TableMechanism,

@@ -15,7 +15,7 @@ from torch import Tensor
 
 BOUND = 5.0
 """A spline goes from -BOUND to BOUND in both coordinates, and is the identity outside."""
-_LEAST = 1e-3
+LEAST = 1e-3
 """Bins are no narrower, and slopes no flatter, than about this share of the typical one."""
 
 
@@ -38,7 +38,7 @@ class Spline:
     @classmethod
     def of(cls, parameters: Tensor, *, bins: int) -> Self:
         """The splines of unconstrained parameters `[3 * bins - 1, ...]`."""
-        limit = -math.log(_LEAST)
+        limit = -math.log(LEAST)
         widths, heights, slopes = parameters.split([bins, bins, bins - 1])
         width = torch.softmax(_limited(widths, limit / 2), dim=0)
         height = torch.softmax(_limited(heights, limit / 2), dim=0)

@@ -102,7 +102,7 @@ def improve(started: M, sample: Sample, *, training: Training) -> M:
     ]
     if not names:
         return started.finish(sample)
-    data, kind = _narrow(sample.to(training.device))
+    data, kind = narrowed(sample.to(training.device))
     narrow = started.to(device=training.device, dtype=kind)
     order = torch.randperm(sample.rows, generator=training.generator()).to(training.device)
     points, left = pack(narrow.state, names), training.steps
@@ -158,7 +158,7 @@ def _losses(mechanism: Mechanism, sample: Sample, names: list[str]) -> list[Loss
     return [*(of(sample.take(part)) for part in rows.split(_CHUNK)), prior]
 
 
-def _narrow(sample: Sample) -> tuple[Sample, torch.dtype]:
+def narrowed(sample: Sample) -> tuple[Sample, torch.dtype]:
     """Single precision, twice as fast, unless a column's differences would be lost in it."""
     columns = [sample.value, *sample.parents.values()]
     numbers = [column for column in columns if column.is_floating_point()]

@@ -159,6 +159,27 @@ class Monotone(MechanismSpec):
 
 
 @dataclass(frozen=True)
+class Monotone(MechanismSpec):
+    """For each combination of discrete parents an own monotone map of one normal noise.
+
+    Continuous parents, if any, only shift and stretch; where they bend it too, use `SplineFlow`.
+    It is bijective, so unit-level counterfactuals are identified.
+
+    Attributes:
+        knots: Bins of each map's rational-quadratic spline (Durkan et al., 2019).
+    """
+
+    knots: int = 10
+    produces = (Real, Positive, Fraction)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.knots, bool) or not isinstance(self.knots, int) or self.knots < 3:
+            raise DeclarationError(
+                "Monotone", found=f"knots={self.knots!r}", mend="Give at least three knots."
+            )
+
+
+@dataclass(frozen=True)
 class Multiplicative(MechanismSpec):
     """`value = Σ_k Π_parents exp f_k(parent) · exp(s · noise)`: low rank, for positive outcomes.
 
