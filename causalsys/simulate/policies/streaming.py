@@ -40,7 +40,7 @@ class BBA:
 
     Example:
         >>> BBA(reservoir=2.0, cushion=6.0)(torch.tensor([1.0, 5.0, 9.0])).tolist()
-        [0, 4, 5]
+        [0, 3, 5]
     """
 
     reservoir: float = 5.0
