@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,8 +9,9 @@ from torch import Tensor
 from causalsys.data.table import Table
 from causalsys.errors import FitError
 from causalsys.fit.diagnostics import VariableReport
-from causalsys.fit.memory import rows_before, with_memory
+from causalsys.fit.lasting.fit import fit_lasting
 from causalsys.fit.weights import ENOUGH, Weights
+from causalsys.identify.exogeneity import exogeneity
 from causalsys.mechanisms.auto import fit_mechanism, title
 from causalsys.mechanisms.base import Mechanism, Sample, normal_of_gumbel
 from causalsys.mechanisms.build import build
@@ -67,8 +66,7 @@ def fit_single(
         raise FitError(name, found=error.found, mend=error.mend) from error
     mechanism = choice.mechanism
     if node.lasting:
-        drawn = replace(sample, weight=weights.drawn)
-        mechanism = _remembering(mechanism, name, table, drawn)
+        mechanism = _remembering(mechanism, name, table, sample, weights, training)
     calibration = calibrated(mechanism, sample, training)
     warnings = list(mechanism.notes)
     if calibration is not None and calibration < 1e-4:
@@ -90,13 +88,28 @@ def fit_single(
     return mechanism, report
 
 
-def _remembering(mechanism: Mechanism, name: str, table: Table, sample: Sample) -> Mechanism:
-    """The mechanism under its noise's history, rows of no weight being passed over."""
-    known = table.complete(table.schema.declaration.nodes[name])
+def _remembering(
+    mechanism: Mechanism,
+    name: str,
+    table: Table,
+    sample: Sample,
+    weights: Weights,
+    training: Training,
+) -> Mechanism:
+    """The mechanism under what identifies it, where its noise lasts from step to step."""
+    declaration = table.schema.declaration
+    known = table.complete(declaration.nodes[name])
     rows = torch.arange(table.rows) if known is None else known.nonzero()[:, 0]
-    previous = rows_before(table.layout.trace[rows], table.weight[rows] > 0)
     try:
-        return with_memory(mechanism, sample, previous=previous)
+        return fit_lasting(
+            mechanism,
+            sample,
+            table=table,
+            rows=rows,
+            weights=weights,
+            training=training,
+            exogeneity=exogeneity(declaration, name),
+        )
     except FitError as error:
         raise FitError(name, found=error.found, mend=error.mend) from error
 

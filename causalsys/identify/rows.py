@@ -117,6 +117,12 @@ def _under(
         if found.constraint == "none":
             reason = f"The mechanism of {name} is confounded: {found.reason}."
             return Verdict("not identified", str(question), reason=reason)
+        if found.constraint == "arms" and view.shapes[name].link is None:
+            reason = (
+                f"{found.reason}, and arms alone are compared only where {name} is additive on a "
+                "scale."
+            )
+            return Verdict("not identified", str(question), reason=reason)
         if found.constraint == "arms":
             granted.append(words.arms_only(name, found.arms, found.tied))
     if sequential := {n for n in lasting if view.exogeneity(n).constraint == "sequential"}:

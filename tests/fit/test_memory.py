@@ -3,10 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 import causalsys as cs
-from causalsys.fit.memory import rows_before
 
 
 class Host(cs.SCM):
@@ -46,12 +44,6 @@ def test_the_effect_is_found_where_rows_as_independent_miss_it() -> None:
     assert np.median(without) > 10
 
 
-def test_rows_that_do_not_count_are_passed_over() -> None:
-    trace = torch.tensor([0, 0, 0, 0, 1, 1])
-    counts = torch.tensor([True, False, True, True, False, True])
-    assert rows_before(trace, counts).tolist() == [-1, 0, 0, 2, -1, -1]
-
-
 def test_it_needs_traces() -> None:
-    with pytest.raises(cs.errors.FitError, match=r"wait: memory=True.*cs\.Traces"):
+    with pytest.raises(cs.errors.FitError, match=r"wait: a noise that lasts.*cs\.Traces"):
         Host.fit(recording(0)[["mode", "wait"]])

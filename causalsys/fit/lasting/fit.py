@@ -1,0 +1,116 @@
+"""Which estimator a lasting noise calls for: the strongest independence that the graph states.
+
+u_t ⟂ parents_t | u_<t, additive on a scale    sequential moments, from all rows (`moments.py`)
+the same, any other bijective mechanism        likelihood under the noise's history (`flow.py`)
+u ⟂ arm alone, additive on a scale             moments over arms (`arms.py`)
+neither                                        as if rows were independent, and said so
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from causalsys.data.table import Table
+from causalsys.errors import FitError
+from causalsys.fit.lasting.course import Course
+from causalsys.fit.lasting.flow import ROWS, fit_flow
+from causalsys.fit.lasting.moments import fit_moments
+from causalsys.fit.weights import Weights
+from causalsys.identify.exogeneity import Exogeneity
+from causalsys.mechanisms.base import Mechanism, Sample
+from causalsys.mechanisms.linear import LinearMechanism
+from causalsys.mechanisms.multiplicative import MultiplicativeMechanism
+from causalsys.mechanisms.training import Training
+
+
+def fit_lasting(
+    mechanism: Mechanism,
+    sample: Sample,
+    *,
+    table: Table,
+    rows: torch.Tensor,
+    weights: Weights,
+    training: Training,
+    exogeneity: Exogeneity,
+) -> Mechanism:
+    """A variable's mechanism under what identifies it.
+
+    Args:
+        mechanism: The mechanism, fitted as if rows were independent.
+        sample: Its data.
+        table: The table that they are of.
+        rows: Which rows of the table, rising, `[row]`.
+        weights: How much each of these rows counts.
+        training: The seed.
+        exogeneity: What the graph says of the noise.
+
+    Raises:
+        FitError: No row follows another, or the data do not vary what must be told.
+    """
+    course = Course(table.layout.trace[rows], table.layout.position[rows], _arm(table, exogeneity))
+    if course.steps < 2:
+        raise FitError(
+            type(mechanism.spec).__name__,
+            found="a noise that lasts from step to step, but no row that follows another",
+            mend='Give traces: cs.Traces(frame, trace="trace", step="step").',
+        )
+    plain = replace(sample, weight=weights.plain)
+    generator = training.generator()
+    additive = _is_additive(mechanism)
+    if exogeneity.constraint == "none":
+        return mechanism.noted(
+            f"fitted as if its noise were independent of its causes, but {exogeneity.reason}: "
+            "what policies change of it is refused"
+        )
+    if exogeneity.constraint == "arms":
+        if additive:
+            from causalsys.fit.lasting.arms import fit_arms
+
+            return fit_arms(mechanism, plain, course=course, generator=generator)
+        return mechanism.noted(
+            f"{exogeneity.reason}, and by arms alone only an additive mechanism is fitted: declare "
+            'cs.Multiplicative() or cs.Linear(link="log")'
+        )
+    if additive:
+        return fit_moments(mechanism, plain, course=course, generator=generator)
+    some = _some_traces(course, generator=generator)
+    part = replace(sample.take(some), weight=weights.take(some).drawn)
+    return fit_flow(mechanism, part, course=_taken(course, some), generator=generator)
+
+
+def _is_additive(mechanism: Mechanism) -> bool:
+    if isinstance(mechanism, MultiplicativeMechanism):
+        return bool(mechanism.spec.rank == 1)
+    return isinstance(mechanism, LinearMechanism)
+
+
+def _arm(table: Table, exogeneity: Exogeneity) -> torch.Tensor | None:
+    """The code of each trace's arm, `[trace]`."""
+    names = exogeneity.arms or tuple(
+        node.name for node in table.schema.declaration.nodes.values() if node.kind == "arm"
+    )
+    if not names or names[0] not in table.values:
+        return None
+    return table.values[names[0]][0][table.layout.first_rows]
+
+
+def _some_traces(course: Course, *, generator: torch.Generator) -> torch.Tensor:
+    """The rows of whole traces, drawn at random until there are enough, `[row]`."""
+    count = len(course.trace)
+    if count <= ROWS:
+        return torch.arange(count)
+    order = torch.randperm(course.traces, generator=generator)
+    length = torch.bincount(course.trace, minlength=course.traces)[order]
+    kept = order[: int((length.cumsum(0) < ROWS).sum()) + 1]
+    inside = torch.zeros(course.traces, dtype=torch.bool)
+    inside[kept] = True
+    return inside[course.trace].nonzero()[:, 0]
+
+
+def _taken(course: Course, rows: torch.Tensor) -> Course:
+    """The course of some rows, its traces numbered anew."""
+    trace, inverse = torch.unique_consecutive(course.trace[rows], return_inverse=True)
+    arm = None if course.arm is None else course.arm[trace]
+    return Course(inverse, course.position[rows], arm)
