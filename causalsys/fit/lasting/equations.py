@@ -26,7 +26,7 @@ class Equations:
     Attributes:
         gram: Weighted sums of products, `[instrument, regressor]`.
         bend: The same under the derivative of the weighted error: how the moments bend.
-        right: Weighted sums of instrument by noise, `[instrument]`.
+        right: Weighted sums of instrument by error, `[instrument]`.
         scores: The moments of each trace, `[instrument, trace]`; None where not asked for.
         grams: `gram` of each trace, `[trace, instrument, regressor]`; None where traces are so
             many that none counts for much.
@@ -129,40 +129,49 @@ def equations(data: Steps, guess: Guess, *, clusters: bool = False) -> Equations
     if clusters and data.line.shape[1] <= _MANY:
         grams = gram.new_zeros((data.line.shape[1], size, size))
     for block in walk(data, guess):
-        regressors = torch.cat([block.moved, block.past], 1)
-        weight, slope = robust(block)
+        weight, bending = robust(block)
+        root = weight.sqrt()
+        regressors = _weighted(block.moved, block.past, root=root)
         instruments = regressors
         if data.propensity is not None:
-            instruments = torch.cat([designed(data, block), block.past], 1)
-        weighted = instruments * weight.unsqueeze(1)
-        flat = regressors.movedim(1, -1).flatten(0, 1)
-        gram += _rows(weighted) @ flat
-        right += _rows(weighted) @ block.noise.flatten()
+            instruments = _weighted(designed(data, block), block.past, root=root)
+        error = (block.error * root).to(regressors.dtype)
+        gram += instruments @ regressors.mT
+        right += instruments @ error.flatten()
         if scores is not None:
-            bend += _rows(instruments * slope.unsqueeze(1)) @ flat
-            scores += (weighted * block.error.unsqueeze(1)).sum(0)
-        if grams is not None:
-            grams += weighted.movedim(-1, 0).mT @ regressors.movedim(-1, 0)
+            bend += (instruments * bending.flatten().to(error.dtype)) @ regressors.mT
+            split = instruments.unflatten(-1, error.shape)
+            scores += (split * error).sum(1)
+            if grams is not None:
+                other = regressors.unflatten(-1, error.shape)
+                grams += torch.einsum("ist,jst->tij", split, other)
     return Equations(gram, bend, right, scores, grams, data.width)
 
 
 def robust(block: Block) -> tuple[Tensor, Tensor]:
-    """The weights of errors under a t-law, and the derivatives of weighted errors."""
+    """The weights of errors under a t-law, and the slope of a weighted error over its weight."""
     variance, square = TAILS * block.scale**2, block.error**2
     whole = variance + square
-    own = block.weight * (TAILS + 1)
-    return own / whole, own * (variance - square) / whole**2
+    return block.weight * (TAILS + 1) / whole, (variance - square) / whole
+
+
+def _weighted(columns: Tensor, past: Tensor, *, root: Tensor) -> Tensor:
+    """Columns and history times the roots of the weights, `[column, row]`.
+
+    In single precision, which halves the time of all sums: errors are taken before it, so that
+    rounding moves the weights of moments and not their root.
+    """
+    found = columns.new_empty((len(columns) + len(past), *root.shape))
+    torch.mul(columns, root.to(columns.dtype), out=found[: len(columns)])
+    found[len(columns) :] = past * root
+    return found.flatten(1)
 
 
 def designed(data: Steps, block: Block) -> Tensor:
     """The instruments where the policy is known: what it drew less what it was to draw."""
     assert data.propensity is not None
-    chance = data.propensity[block.steps][..., 1:].movedim(-1, 1)
+    chance = data.propensity[block.steps][..., 1:].movedim(-1, 0)
     places = data.action_columns
     instruments = block.moved.clone()
-    instruments[:, places] = block.columns[:, places] - chance
+    instruments[places] = (block.columns[places] - chance).to(instruments.dtype)
     return instruments
-
-
-def _rows(columns: Tensor) -> Tensor:
-    return columns.movedim(1, 0).flatten(1)

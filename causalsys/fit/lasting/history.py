@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from causalsys.fit.lasting.course import Course
 from causalsys.mechanisms.base import Parents, State
-from causalsys.mechanisms.features import Scale, design, widths
+from causalsys.mechanisms.features import Scale, design, plus_weighted, widths
 from causalsys.scm.supports import Categorical, Support
 
 MEANS = (0.0, 3.0, 15.0, 80.0, math.inf)
@@ -32,59 +33,82 @@ _CELLS = 1_500_000
 
 
 class Past:
-    """Averages over earlier steps, block after block."""
+    """Weighted sums over earlier steps, block after block.
 
-    def __init__(self, half_lives: tuple[float, ...]) -> None:
-        decay = [0.5 ** (1 / h) if h else 0.0 for h in half_lives]
+    Args:
+        half_lives: In steps.
+        even: Whether every step counts: sums are then products of matrices; otherwise a step
+            that does not count does not age the others.
+    """
+
+    def __init__(self, half_lives: tuple[float, ...], *, even: bool) -> None:
+        decay = [0.5 ** (1 / each) if each else 0.0 for each in half_lives]
         self._decay = torch.tensor(decay, dtype=torch.float64)
-        self._sums: Tensor | None = None
-        self._counts: Tensor | None = None
+        self._even = even
+        self._state: Tensor | None = None
 
-    def means(self, block: Tensor, live: Tensor) -> tuple[Tensor, Tensor]:
-        """The averages of the steps before each step, 0 where there is none.
+    def sums(self, block: Tensor, live: Tensor) -> Tensor:
+        """The sums over the steps before each step.
 
         Args:
-            block: The next steps, `[step, trace]`.
+            block: The next steps, `[..., step, trace]`, 0 where none counts.
             live: Which of them count, `[step, trace]`.
 
         Returns:
-            The averages `[step, half-life, trace]`, and how many steps each is of, alike.
+            `[..., half-life, step, trace]`.
         """
-        decay, seen = self._decay.unsqueeze(-1), torch.where(live, block, 0)
-        counted = live.to(block.dtype)
-        shape = (len(block), len(decay), block.shape[-1])
-        if self._sums is None or self._counts is None:
-            self._sums, self._counts = block.new_zeros(shape[1:]), block.new_zeros(shape[1:])
-        sums, counts = block.new_empty(shape), block.new_empty(shape)
-        for step in range(len(block)):
-            sums[step], counts[step] = self._sums, self._counts
-            # A step that does not count does not age the others.
-            fade = torch.where(live[step], decay, 1.0)
-            self._sums = self._sums * fade + seen[step]
-            self._counts = self._counts * fade + counted[step]
-        return sums / counts.clamp(min=1e-12), counts
+        state, decay = self._begun(block), self._decay.to(block.dtype)
+        if self._even:
+            inside, carried, kept = _powers(decay, block.shape[-2])
+            found = inside @ block.unsqueeze(-3)
+            found += carried.unsqueeze(-1) * state.unsqueeze(-2)
+            self._state = carried[:, -1:] * decay[:, None] * state + kept @ block
+            return found
+        found = block.new_empty((*state.shape[:-1], *block.shape[-2:]))
+        for step in range(block.shape[-2]):
+            found[..., step, :] = state
+            fade = torch.where(live[step], decay.unsqueeze(-1), 1.0)
+            state = state * fade + block[..., step, :].unsqueeze(-2)
+        self._state = state
+        return found
 
     def mixed(self, block: Tensor, live: Tensor, *, share: Tensor) -> Tensor:
-        """Weighted sums of the averages, of many columns at once.
+        """The sums added up over half-lives by `share`, `[half-life, step, trace]`.
 
         Args:
-            block: The next steps, `[step, column, trace]`.
-            live: Which of them count, `[step, trace]`.
-            share: The weight of each average over its count, `[step, half-life, trace]`.
+            block: The next steps of many columns, `[column, step, trace]`.
+            live: Which of them count.
+            share: Its last axis is 1 where every step counts.
 
         Returns:
-            `[step, column, trace]`.
+            `[column, step, trace]`.
         """
-        decay, mixed = self._decay.view(-1, 1, 1), torch.empty_like(block)
-        sums = self._sums
-        if sums is None:
-            sums = block.new_zeros((len(self._decay), *block.shape[1:]))
-        for step in range(len(block)):
-            torch.sum(sums * share[step].unsqueeze(1), 0, out=mixed[step])
-            sums = sums * torch.where(live[step], decay, 1.0)
-            sums += block[step] * live[step]
-        self._sums = sums
-        return mixed
+        share = share.to(block.dtype)
+        if not self._even:
+            return (self.sums(block, live) * share).sum(-3)
+        state, decay = self._begun(block), self._decay.to(block.dtype)
+        inside, carried, kept = _powers(decay, block.shape[-2])
+        each = share[..., 0]
+        found = (each.unsqueeze(-1) * inside).sum(0) @ block + (each * carried).mT @ state
+        self._state = carried[:, -1:] * decay[:, None] * state + kept @ block
+        return found
+
+    def _begun(self, block: Tensor) -> Tensor:
+        if self._state is None:
+            return block.new_zeros((*block.shape[:-2], len(self._decay), block.shape[-1]))
+        return self._state
+
+
+def _powers(decay: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
+    """By how much a step counts.
+
+    Within a block, `[half-life, later, step]`; what came before it, `[half-life, later]`; and at
+    its end, `[half-life, step]`.
+    """
+    at = torch.arange(steps)
+    gap = at.unsqueeze(-1) - 1 - at
+    inside = torch.where(gap >= 0, decay[:, None, None] ** gap.clamp(min=0), 0.0)
+    return inside, decay[:, None] ** at, decay[:, None] ** (steps - 1 - at)
 
 
 @dataclass(frozen=True)
@@ -171,15 +195,40 @@ class Steps:
         for first in range(0, total, length):
             yield slice(first, min(first + length, total))
 
+    @cached_property
+    def even(self) -> bool:
+        """Whether no trace has a gap: after its end nothing counts, whatever is in its past."""
+        live = self.weight > 0
+        return not bool((live[1:] & ~live[:-1]).any())
+
+    def line_of(self, slope: Tensor, steps: slice) -> Tensor:
+        """The slopes' part of the line, `[step, trace]`."""
+        raw = slope / self.state["spread"].flatten()
+        shift = -(raw * self.state["center"].flatten()).sum()
+        rows = {key: each[steps].flatten(0, 1)[None] for key, each in self.parents.items()}
+        found = plus_weighted(
+            shift.reshape(1, 1),
+            rows,
+            raw.unsqueeze(0),
+            parents=self.supports,
+            scale=self.scale,
+            state=self.state,
+        )
+        shape = self.line[steps].shape
+        return found[0].expand(shape.numel()).unflatten(-1, shape)
+
     def columns(self, steps: slice) -> Tensor:
-        """The columns of some steps, `[step, column, trace]`."""
+        """The columns of some steps, `[column, step, trace]`.
+
+        In single precision: they are instruments, and noises are taken from `line_of`.
+        """
         line = self.line[steps]
         rows = {
             key: parent[steps].flatten(0, 1).unsqueeze(0) for key, parent in self.parents.items()
         }
-        ones = torch.ones((1, 1, line.numel()), dtype=line.dtype)
+        ones = torch.ones((1, 1, line.numel()), dtype=torch.float32)
         full = design(rows, ones, parents=self.supports, scale=self.scale, state=self.state)
-        return full[0, 1:].unflatten(-1, line.shape).movedim(0, 1)
+        return full[0, 1:].unflatten(-1, line.shape)
 
 
 @dataclass(frozen=True)
@@ -208,10 +257,10 @@ class Block:
 
     Attributes:
         noise: `[step, trace]`, on the link's scale.
-        columns: The parents' columns, `[step, column, trace]`.
+        columns: The parents' columns, `[column, step, trace]`.
         moved: The columns less their own forecast: how the error of the forecast moves with the
             slopes.
-        past: The columns of the history, `[step, summary, trace]`.
+        past: The columns of the history, `[summary, step, trace]`.
         error: The noise less its forecast, `[step, trace]`.
         scale: The scale of that error, as the past has it, `[step, trace]`.
         weight: The rows' own weights, `[step, trace]`.
@@ -230,40 +279,53 @@ class Block:
 
 def walk(data: Steps, guess: Guess) -> Iterator[Block]:
     """Go along the steps, block by block."""
-    of_noise, of_columns, of_error = Past(MEANS), Past(MEANS), Past(_SCALES)
+    even = data.even
+    of_noise, of_columns, of_count, of_error, of_known = (
+        Past(lives, even=even) for lives in (MEANS, MEANS, MEANS, _SCALES, _SCALES)
+    )
     for steps in data.blocks():
         columns, weight = data.columns(steps), data.weight[steps]
         live = weight > 0
-        noise = data.line[steps] - torch.einsum("sct,c->st", columns, guess.slope) - guess.center
+        noise = data.line[steps] - data.line_of(guess.slope, steps) - guess.center
         noise = torch.where(live, noise, 0)
-        means, counts = of_noise.means(noise, live)
-        # Each average counts only where it has something to average.
-        known = counts[:, -1] > 0
-        share = guess.share.unsqueeze(-1) / counts.clamp(min=1e-12) * known.unsqueeze(1)
-        rough = noise - torch.einsum("skt,k->st", means, guess.share)
-        scale = _scale(of_error, rough, live & known, guess=guess)
-        moved = columns - of_columns.mixed(columns, live, share=share)
+        # Without gaps, what is averaged is as much in every trace.
+        counted = torch.ones_like(live[:, :1]) if even else live
+        counts = of_count.sums(counted.to(noise.dtype), live)
+        known = counts[-1] > 0
+        counts = counts.clamp(min=1e-12)
+        means = of_noise.sums(noise, live) / counts
+        rough = torch.where(live, noise - torch.einsum("kst,k->st", means, guess.share), 0)
+        missed = torch.where(known, torch.log(rough**2 + guess.floor**2), 0)
+        both = counted & known
+        logs = of_error.sums(missed * both, both)
+        misses = of_known.sums(both.to(noise.dtype), both)
+        scale = _scale(logs, misses, guess=guess)
+        share = guess.share[:, None, None] / counts * known
+        moved = columns - of_columns.mixed(
+            columns * live if not even else columns, live, share=share
+        )
         # Where errors vanish no forecast may be shifted by the floor.
         bare = (scale**2 - math.exp(_LOG_CHI) * guess.floor**2).clamp(min=0).sqrt()
         past = _summaries(means, known, bare)
-        error = noise - torch.einsum("sqt,q->st", past, guess.history)
+        error = noise - torch.einsum("qst,q->st", past, guess.history)
         yield Block(noise, columns, moved, past, error, scale, weight, steps)
 
 
-def _scale(of_error: Past, rough: Tensor, live: Tensor, *, guess: Guess) -> Tensor:
+def _scale(logs: Tensor, counts: Tensor, *, guess: Guess) -> Tensor:
     """How far forecasts have missed: geometric means, which one jump does not throw off."""
-    logs, counts = of_error.means(torch.log(rough**2 + guess.floor**2), live)
     # The wider of two memories, as a calm that has ended is soon forgotten.
-    scale = torch.exp(0.5 * (logs.amax(1) + _LOG_CHI))
-    return torch.where(counts[:, -1] > _FEW, scale, guess.spread).clamp(min=guess.floor)
+    widest = (logs / counts.clamp(min=1e-12)).amax(0)
+    scale = torch.exp(0.5 * (widest + _LOG_CHI))
+    return torch.where(counts[-1] > _FEW, scale, guess.spread).clamp(min=guess.floor)
 
 
 def _summaries(means: Tensor, known: Tensor, scale: Tensor) -> Tensor:
-    """The columns of the history, `[step, summary, trace]`.
+    """The columns of the history, `[summary, step, trace]`.
 
     In units of the scale they also have an offset and a curve: where errors are skewed, robust
     weights shift a forecast by so much, and so many noises are more or less even.
     """
-    level = means[:, 3]
-    own = torch.stack([(~known).to(scale.dtype), scale * known, scale * level, scale * level**2], 1)
-    return torch.cat([means, own], 1)
+    level = means[3]
+    first = (~known).to(scale.dtype).expand_as(scale)
+    bare = scale * known
+    return torch.cat([means, torch.stack([first, bare, bare * level, bare * level**2])])

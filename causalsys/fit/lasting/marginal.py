@@ -106,9 +106,8 @@ def _apart(data: Steps, slope: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The noise with its constant, `[step, trace]`, and the means of the line and the columns."""
     noise, columns = torch.empty_like(data.line), torch.zeros_like(slope)
     for steps in data.blocks():
-        block = data.columns(steps)
-        noise[steps] = data.line[steps] - torch.einsum("sct,c->st", block, slope)
-        columns += torch.einsum("sct,st->c", block, data.weight[steps])
+        noise[steps] = data.line[steps] - data.line_of(slope, steps)
+        columns += data.columns(steps).flatten(1).double() @ data.weight[steps].flatten()
     total = data.weight.sum()
     return noise, (data.weight * data.line).sum() / total, columns / total
 

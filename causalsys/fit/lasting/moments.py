@@ -113,7 +113,7 @@ def start(data: Steps) -> Guess:
     square = data.line.new_zeros(())
     for steps in data.blocks():
         columns = data.columns(steps)
-        full = torch.cat([torch.ones_like(columns[:, :1]), columns], 1).movedim(1, 0).flatten(1)
+        full = torch.cat([torch.ones_like(columns[:1]), columns]).flatten(1).double()
         weighted, line = full * data.weight[steps].flatten(), data.line[steps].flatten()
         gram += weighted @ full.mT
         right += weighted @ line
@@ -137,8 +137,8 @@ def _moved(guess: Guess, found: Equations) -> tuple[Guess, bool]:
     moved = replace(
         guess,
         slope=guess.slope + step,
-        share=history[: len(MEANS)],
-        history=history,
+        share=(guess.history + history)[: len(MEANS)],
+        history=guess.history + history,
         floor=floor,
     )
     near = step.abs() < 0.02 * found.naive_error() + 1e-9 * guess.spread
