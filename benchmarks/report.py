@@ -9,11 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.lines import Line
 from benchmarks.machine import machine
 
 HERE = Path(__file__).parent
 SEED = 0
 """Of every random choice in these benchmarks."""
+_GROUPS = (
+    ("trust", "Trust", "make bench-trust"),
+    ("simulation", "Simulation", "make bench-simulation"),
+)
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,10 @@ def page(results: Path) -> str:
     parts = ["# Results\n"]
     if (results / "core.json").exists():
         parts.append(_core(json.loads((results / "core.json").read_text())))
-    if (results / "trust.json").exists():
-        parts.append(_trust(json.loads((results / "trust.json").read_text())))
+    for name, title, how in _GROUPS:
+        if (results / f"{name}.json").exists():
+            content = json.loads((results / f"{name}.json").read_text())
+            parts.append(_lines(content, title=title, how=how))
     return "\n".join(parts)
 
 
@@ -103,10 +110,38 @@ def _core(content: Mapping[str, Any]) -> str:
     )
 
 
-def _trust(content: Mapping[str, Any]) -> str:
+def write_part(
+    group: str,
+    name: str,
+    rows: Sequence[Line],
+    *,
+    order: Sequence[str],
+    results: Path = HERE / "results",
+    text: Path = HERE,
+) -> None:
+    """Put one part's rows into its group's file, and `RESULTS.md` in line with it.
+
+    Args:
+        group: "trust" or "simulation".
+        name: The part.
+        rows: What it measured.
+        order: The group's parts, as they are to be listed.
+        results: Where the group's file is.
+        text: Where `RESULTS.md` is.
+    """
+    path = results / f"{group}.json"
+    before = json.loads(path.read_text())["parts"] if path.exists() else {}
+    today = datetime.now(UTC).date().isoformat()
+    found = {**before, name: {"date": today, "rows": [asdict(row) for row in rows]}}
+    parts = {each: found[each] for each in order if each in found}
+    dump({"machine": machine(), "parts": parts}, path)
+    (text / "RESULTS.md").write_text(page(results))
+
+
+def _lines(content: Mapping[str, Any], *, title: str, how: str) -> str:
     lines = [
-        "## Trust\n",
-        f"Written by `make bench-trust`. {_told(content['machine'])}. Rates and ratios; the notes "
+        f"## {title}\n",
+        f"Written by `{how}`. {_told(content['machine'])}. Rates and ratios; the notes "
         "name the seeds. Nothing here was tuned on the seeds that are reported.\n",
         "| of | what | measured | target | met | note |",
         "|---|---|--:|---|---|---|",

@@ -6,14 +6,8 @@ Each part is written as soon as it has run, beside what the others found before.
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
-from pathlib import Path
 
-from benchmarks.machine import machine
-from benchmarks.report import HERE, dump, page
+from benchmarks.report import write_part
 from benchmarks.trust import (
     axioms,
     coverage,
@@ -23,7 +17,6 @@ from benchmarks.trust import (
     spreads,
     unit_level,
 )
-from benchmarks.trust.rows import TrustRow
 
 PARTS = {
     module.NAME: module
@@ -42,20 +35,7 @@ def main() -> None:
         for row in rows:
             print(f"{row.what}: {row.case}: {row.measured:.4g} {row.target} {row.met} {row.note}")
         if not options.quick:
-            write(name, rows)
-
-
-def write(
-    name: str, rows: Sequence[TrustRow], *, results: Path = HERE / "results", text: Path = HERE
-) -> None:
-    """Put one part's rows into `trust.json`, and `RESULTS.md` in line with it."""
-    path = results / "trust.json"
-    before = json.loads(path.read_text())["parts"] if path.exists() else {}
-    today = datetime.now(UTC).date().isoformat()
-    found = {**before, name: {"date": today, "rows": [asdict(row) for row in rows]}}
-    parts = {each: found[each] for each in PARTS if each in found}
-    dump({"machine": machine(), "parts": parts}, path)
-    (text / "RESULTS.md").write_text(page(results))
+            write_part("trust", name, rows, order=list(PARTS))
 
 
 if __name__ == "__main__":

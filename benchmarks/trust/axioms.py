@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 
 import causalsys as cs
+from benchmarks.lines import Line
 from benchmarks.trust.random_scm import RandomSCM, random_scm
-from benchmarks.trust.rows import TrustRow
 from benchmarks.trust.truth import Array
 
 NAME = "axioms"
@@ -29,7 +29,7 @@ MOST = 1e-4
 _FITTED, _ASKED = 300, 100
 
 
-def run(*, quick: bool) -> list[TrustRow]:
+def run(*, quick: bool) -> list[Line]:
     """The largest error over all systems whose noises the data determine, by axiom."""
     systems = [random_scm(seed) for seed in range(12 if quick else SYSTEMS)]
     found = [errors(system) for system in systems if system.bijective]
@@ -38,7 +38,7 @@ def run(*, quick: bool) -> list[TrustRow]:
     for axiom in found[0]:
         worst = max(each[axiom] for each in found)
         case = f"{axiom}, error in standard deviations"
-        rows.append(TrustRow(NAME, case, worst, f"below {MOST:g}", worst < MOST, note))
+        rows.append(Line(NAME, case, worst, f"below {MOST:g}", worst < MOST, note))
     return rows
 
 

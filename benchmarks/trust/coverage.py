@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.lines import Line
 from benchmarks.trust.random_scm import RandomSCM, random_scm
-from benchmarks.trust.rows import TrustRow
 from benchmarks.trust.truth import Array
 from causalsys.query.answer import Answer
 from causalsys.query.draws import Estimate
@@ -58,7 +58,7 @@ class Found:
     error: Mapping[str, float]
 
 
-def run(*, quick: bool) -> list[TrustRow]:
+def run(*, quick: bool) -> list[Line]:
     """The coverage overall and by family, where the answer is identified."""
     systems = [random_scm(seed) for seed in range(12 if quick else SYSTEMS)]
     found = [
@@ -125,13 +125,13 @@ def _standardised(estimate: Estimate, truth: float) -> float:
     return (truth - (estimate.high + estimate.low) / 2) / half
 
 
-def rows_of(found: Sequence[Found], *, seeds: str) -> list[TrustRow]:
+def rows_of(found: Sequence[Found], *, seeds: str) -> list[Line]:
     """Coverage overall, by family, and by kind of question."""
     made = []
     for title, part, (least, most) in _parts(found):
         rate, error = _rate(part)
         made.append(
-            TrustRow(
+            Line(
                 NAME,
                 title,
                 rate,

@@ -16,8 +16,8 @@ from statistics import median
 import numpy as np
 
 import causalsys as cs
+from benchmarks.lines import Line
 from benchmarks.trust.discrete import LETTERS, Discrete, disagreement
-from benchmarks.trust.rows import TrustRow
 from benchmarks.trust.with_y0 import by_y0
 from causalsys.identify.adjustment import identify_effect
 from causalsys.identify.effect import Identified
@@ -88,7 +88,7 @@ def drawn(rng: random.Random, *, largest: int = 8, given: bool) -> Case:
     return Case(tuple(names), edges, latents, question)
 
 
-def run(*, quick: bool) -> list[TrustRow]:
+def run(*, quick: bool) -> list[Line]:
     """Measure; a few minutes on one core."""
     count = 60 if quick else GRAPHS
     plain = [drawn(random.Random(f"{SEED} {i}"), given=False) for i in range(count)]
@@ -114,12 +114,12 @@ def _identified(case: Case) -> Identified | None:
     return found if isinstance(found, Identified) else None
 
 
-def _none(case: str, measured: float, note: str, *, most: float = 0) -> TrustRow:
+def _none(case: str, measured: float, note: str, *, most: float = 0) -> Line:
     target = "0" if most == 0 else f"≤ {most:g}"
-    return TrustRow(NAME, case, measured, target, measured <= most, note)
+    return Line(NAME, case, measured, target, measured <= most, note)
 
 
-def _latents(cases: list[Case], theirs: list[bool]) -> list[TrustRow]:
+def _latents(cases: list[Case], theirs: list[bool]) -> list[Line]:
     """Whether leaving out a latent changes our verdict wherever it changes theirs."""
     lost = 0
     for case in cases:
@@ -137,7 +137,7 @@ def _latents(cases: list[Case], theirs: list[bool]) -> list[TrustRow]:
     ]
 
 
-def _proofs(cases: list[Case], ours: list[Identified | None], *, quick: bool) -> list[TrustRow]:
+def _proofs(cases: list[Case], ours: list[Identified | None], *, quick: bool) -> list[Line]:
     """Formulas against brute force, and verdicts against pairs of models."""
     error = 0.0
     for seed, (case, found) in enumerate(zip(cases, ours, strict=True)):
@@ -168,7 +168,7 @@ def _proofs(cases: list[Case], ours: list[Identified | None], *, quick: bool) ->
     ]
 
 
-def _large(*, quick: bool) -> list[TrustRow]:
+def _large(*, quick: bool) -> list[Line]:
     """The time of a verdict, formula and additions included, where there are 50 variables."""
     names = [f"v{i:02d}" for i in range(50)]
     pairs = list(combinations(names, 2))

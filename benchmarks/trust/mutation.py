@@ -24,8 +24,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.lines import Line
 from benchmarks.trust.mutants import Fault, faults
-from benchmarks.trust.rows import TrustRow
 
 NAME = "mutation"
 ROOMS = ("scm", "identify", "query")
@@ -65,7 +65,7 @@ class Tried:
     told: str
 
 
-def run(*, quick: bool) -> list[TrustRow]:
+def run(*, quick: bool) -> list[Line]:
     """Every room; quickly, three faults of the first."""
     if quick:
         return [_row("scm", measure("scm", count=3))]
@@ -180,11 +180,11 @@ def _killer() -> Iterator[Any]:
         process.wait()
 
 
-def _row(room: str, found: list[Tried]) -> TrustRow:
+def _row(room: str, found: list[Tried]) -> Line:
     killed = sum(each.killed for each in found) / len(found)
     kept = [f"{each.path}:{each.line}" for each in found if not each.killed]
     note = f"{len(found)} faults, seed {_SEED}; survivors: {', '.join(kept) or 'none'}"
-    return TrustRow(NAME, room, killed, f"≥ {_LEAST}", killed >= _LEAST, note)
+    return Line(NAME, room, killed, f"≥ {_LEAST}", killed >= _LEAST, note)
 
 
 def _line(tried: Tried) -> str:

@@ -22,9 +22,9 @@ import numpy as np
 import pandas as pd
 
 import causalsys as cs
+from benchmarks.lines import Line
 from benchmarks.trust.masked_flow import MaskedFlow
 from benchmarks.trust.public_scms import PUBLIC, PublicSCM
-from benchmarks.trust.rows import TrustRow
 
 NAME = "public"
 _QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -52,7 +52,7 @@ class Error:
         return cls(*(mean(column) for column in zip(*map(astuple, errors), strict=True)))
 
 
-def run(*, quick: bool) -> list[TrustRow]:
+def run(*, quick: bool) -> list[Line]:
     """Every SCM, over five seeds; quickly, two of them over one."""
     rows, held = (1000, 200) if quick else (5000, 1000)
     seeds = range(1) if quick else range(5)
@@ -66,7 +66,7 @@ def run(*, quick: bool) -> list[TrustRow]:
         told = ", ".join(f"{name} {error.square:.3g}" for name, error in sorted(errors.items()))
         least = min(error.absolute for error in errors.values())
         found.append(
-            TrustRow(
+            Line(
                 NAME,
                 scm.name,
                 own.square,
@@ -79,7 +79,7 @@ def run(*, quick: bool) -> list[TrustRow]:
     middle = median(error.square for error in ours)
     absolute = median(error.absolute for error in ours)
     note = f"of the figures above; by the mean absolute error {absolute:.3g}"
-    return [*found, TrustRow(NAME, "median SCM", middle, f"≤ {_MEDIAN}", middle <= _MEDIAN, note)]
+    return [*found, Line(NAME, "median SCM", middle, f"≤ {_MEDIAN}", middle <= _MEDIAN, note)]
 
 
 def _errors(scm: PublicSCM, *, rows: int, held: int, seed: int) -> dict[str, Error]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.lines import Line
 from benchmarks.trust.random_scm import RandomSCM, random_scm
-from benchmarks.trust.rows import TrustRow
 from causalsys.errors import NotIdentifiedError
 
 NAME = "spreads"
@@ -41,7 +41,7 @@ class Found:
     width: float
 
 
-def run(*, quick: bool) -> list[TrustRow]:
+def run(*, quick: bool) -> list[Line]:
     """Refusals, and how often spreads contain the truth; and that nothing else is refused."""
     systems = [random_scm(seed) for seed in range(72 if quick else SYSTEMS)]
     hidden = [system for system in systems if not system.identified]
@@ -114,10 +114,10 @@ def _answers(system: RandomSCM) -> bool:
     return rows.answerable and system.model.identify(system.outcome, **asked).answerable
 
 
-def _rate(case: str, hits: Sequence[float], least: float, seeds: str) -> TrustRow:
+def _rate(case: str, hits: Sequence[float], least: float, seeds: str) -> Line:
     rate = float(np.mean(hits))
     return _row(case, rate, f"at least {least:g}", rate >= least, f"{len(hits)} systems, {seeds}")
 
 
-def _row(case: str, measured: float, target: str, met: bool | None, note: str) -> TrustRow:
-    return TrustRow(NAME, case, measured, target, met, note)
+def _row(case: str, measured: float, target: str, met: bool | None, note: str) -> Line:
+    return Line(NAME, case, measured, target, met, note)

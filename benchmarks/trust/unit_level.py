@@ -20,8 +20,8 @@ from itertools import combinations
 
 import numpy as np
 
+from benchmarks.lines import Line
 from benchmarks.trust.response_types import Question, ResponseTypes
-from benchmarks.trust.rows import TrustRow
 from benchmarks.trust.with_y0_star import by_y0_star
 from causalsys.identify.counterfactual import Determined, Event, counterfactual
 from causalsys.identify.mixed import Mixed
@@ -41,7 +41,7 @@ _INSIDE = 1e-6
 """Distances are below 1e-12 or above 1e-3; nothing was ever seen between."""
 
 
-def run(*, quick: bool) -> list[TrustRow]:
+def run(*, quick: bool) -> list[Line]:
     """How often our verdicts, and y0's, differ from brute force."""
     ours: Counter[tuple[str, bool, bool]] = Counter()
     theirs: Counter[tuple[bool | None, bool]] = Counter()
@@ -60,31 +60,31 @@ def run(*, quick: bool) -> list[TrustRow]:
     return [*_of_ours(ours, graphs), *_of_theirs(theirs)]
 
 
-def _of_ours(ours: Counter[tuple[str, bool, bool]], graphs: int) -> list[TrustRow]:
+def _of_ours(ours: Counter[tuple[str, bool, bool]], graphs: int) -> list[Line]:
     note = f"{graphs} random graphs, a third with a known equation; seeds from {SEED}"
     wrong = sum(ours[kind, True, False] for kind in KINDS)
     missed = sum(ours[kind, False, True] for kind in KINDS)
     rows = [
-        TrustRow(NAME, "identified, and brute force: not", wrong, "0", wrong == 0, note),
-        TrustRow(NAME, "not identified, and brute force: it is", missed, note=note),
+        Line(NAME, "identified, and brute force: not", wrong, "0", wrong == 0, note),
+        Line(NAME, "not identified, and brute force: it is", missed, note=note),
     ]
     for kind in KINDS:
         count = {mine: ours[kind, mine, True] + ours[kind, mine, False] for mine in (True, False)}
         settled = ours[kind, True, True] + ours[kind, False, True]
         note = f"{count[True]} of {sum(count.values())}; by brute force {settled}"
         share = count[True] / sum(count.values())
-        rows.append(TrustRow(NAME, f"identified: {kind}", share, note=note))
+        rows.append(Line(NAME, f"identified: {kind}", share, note=note))
     return rows
 
 
-def _of_theirs(theirs: Counter[tuple[bool | None, bool]]) -> list[TrustRow]:
+def _of_theirs(theirs: Counter[tuple[bool | None, bool]]) -> list[Line]:
     note = f"y0's IDC*, then its ID; {sum(theirs.values())} questions without known equations"
     cases = {
         "y0: identified, and brute force: not": theirs[True, False],
         "y0: not identified, and brute force: it is": theirs[False, True],
         "y0: breaks off": theirs[None, True] + theirs[None, False],
     }
-    return [TrustRow(NAME, case, count, note=note) for case, count in cases.items()]
+    return [Line(NAME, case, count, note=note) for case, count in cases.items()]
 
 
 def random_graph(rng: np.random.Generator, *, equation: bool) -> Mixed:

@@ -1,4 +1,4 @@
-"""One measured line of trust: a rate or a ratio beside its target."""
+"""One measured line: a rate or a ratio beside its target."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class TrustRow:
+class Line:
     """One measurement.
 
     Attributes:
