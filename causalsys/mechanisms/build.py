@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from causalsys.errors import DeclarationError
+from causalsys.mechanisms.autoregressive import AutoRegressiveMechanism
 from causalsys.mechanisms.base import Mechanism
 from causalsys.mechanisms.categorical import GumbelMaxMechanism
 from causalsys.mechanisms.chain import ChainMechanism
@@ -41,7 +42,7 @@ _FAMILIES: dict[type[specs.MechanismSpec], type[Mechanism]] = {
     specs.StandardNormal: PriorMechanism,
     specs.Measurement: MeasurementMechanism,
     specs.HiddenMarkov: ChainMechanism,
-    specs.AutoRegressive: ChainMechanism,
+    specs.AutoRegressive: AutoRegressiveMechanism,
     specs.Logged: LoggedMechanism,
 }
 _WHOLE = (specs.StandardNormal, specs.Marginal, specs.Auto, specs.Custom, specs.Logged)

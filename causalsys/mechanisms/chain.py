@@ -31,16 +31,20 @@ class ChainMechanism(Mechanism):
     """A Markov chain on a grid; its state is its value, its parent its value a step ago.
 
     `state` has `levels` `[member, state]` on the line of the support's link, rising, `initial`
-    `[member, state]`, `transition` `[member, state, state]`, and for an AR(1) its `persistence`,
-    `mean` and `spread` `[member, 1]`, again on the line.
+    `[member, state]`, and `transition` `[member, state, state]`.
     """
 
     bijective: ClassVar[bool] = False
 
     @property
+    def offset(self) -> Tensor:
+        """What is added before logarithms: next to nothing."""
+        return torch.full((1,), _OFFSET, dtype=torch.float64)
+
+    @property
     def values(self) -> Tensor:
         """The grid's values, `[member, state]`."""
-        return from_line(self.state["levels"], support=self.support, offset=_offset())
+        return from_line(self.state["levels"], support=self.support, offset=self.offset)
 
     def start(self, sample: Sample, *, generator: torch.Generator) -> Self:
         """A sticky chain on the declared values, or on a standard grid."""
@@ -64,7 +68,7 @@ class ChainMechanism(Mechanism):
 
     def line(self, value: Tensor) -> Tensor:
         """A value on the line of the support's link."""
-        return to_line(value, support=self.support, offset=_offset())
+        return to_line(value, support=self.support, offset=self.offset)
 
     def log_prob(self, value: Tensor, parents: Parents) -> Tensor:
         law, place = self._law(parents), self._place(value).unsqueeze(-1)
@@ -118,7 +122,7 @@ class ChainMechanism(Mechanism):
         """Which level is nearest, `[..., sample, row]`."""
         levels = self.state["levels"]
         ends = from_line(
-            (levels[:, 1:] + levels[:, :-1]) / 2, support=self.support, offset=_offset()
+            (levels[:, 1:] + levels[:, :-1]) / 2, support=self.support, offset=self.offset
         )
         return (value.to(ends.dtype).unsqueeze(-1) > ends.unsqueeze(-2)).sum(-1)
 
@@ -136,7 +140,3 @@ def floored(chance: Tensor) -> Tensor:
     """Probabilities, none of them zero."""
     chance = chance.clamp(min=LEAST)
     return chance / chance.sum(-1, keepdim=True)
-
-
-def _offset() -> Tensor:
-    return torch.full((1,), _OFFSET, dtype=torch.float64)

@@ -15,7 +15,6 @@ from causalsys.fit.joint import Scope
 from causalsys.fit.lasting.course import Course
 from causalsys.fit.markov.place import Place
 from causalsys.mechanisms.base import Mechanism
-from causalsys.mechanisms.chain import ChainMechanism
 from causalsys.scm.declaration import Node
 
 _IMPOSSIBLE = -1e30
@@ -77,12 +76,14 @@ class Emissions:
             By child and key, `[member or 1, row]`, or `[state, member, row]` where the chain
             decides.
         """
-        rows = self.scope.rows
-        chain = self.place.chain.name
-        computed = {chain: values.mT.unsqueeze(-1).expand(-1, -1, rows)}
+        return self.given(values.mT.unsqueeze(-1).expand(-1, -1, self.scope.rows))
+
+    def given(self, values: Tensor) -> dict[str, dict[str, Tensor]]:
+        """Each child's parents, the chain's values at every row being `[..., member, row]`."""
+        computed = {self.place.chain.name: values}
         found: dict[str, dict[str, Tensor]] = {}
         for node in self.scope.nodes:
-            if node.name == chain:
+            if node.name in computed:
                 continue
             given = self.scope.parents(node, computed)
             if node.name in self.place.equations:
@@ -98,11 +99,7 @@ class Emissions:
     def log_prob(
         self, mechanisms: Mapping[str, Mechanism], parents: Mapping[str, Mapping[str, Tensor]]
     ) -> Tensor:
-        """The log likelihood of each row under every state, `[state, member, row]`.
-
-        Raises:
-            FitError: A value that no state can give.
-        """
+        """The log likelihood of each row under every state, `[state, member, row]`."""
         total: Tensor | None = None
         for node in self.place.children:
             each = mechanisms[node.name].log_prob(self.value(node.name), parents[node.name])
@@ -110,11 +107,14 @@ class Emissions:
                 each = torch.where(self.complete[node.name], each, torch.zeros_like(each))
             total = each if total is None else total + each
         assert total is not None
-        total = torch.nan_to_num(total, nan=_IMPOSSIBLE, neginf=_IMPOSSIBLE)
-        return total
+        return torch.nan_to_num(total, nan=_IMPOSSIBLE, neginf=_IMPOSSIBLE)
 
     def check(self, emission: Tensor) -> None:
-        """Refuse values that no state can give."""
+        """Refuse values that no state can give.
+
+        Raises:
+            FitError: There is one.
+        """
         lost = (emission.amax(0) <= _IMPOSSIBLE).any(0).nonzero()
         if len(lost):
             raise FitError(
@@ -131,9 +131,3 @@ class Emissions:
     def rows_of(self, states: Tensor) -> Tensor:
         """The inverse: the law of states `[step, member, trace, state]`, `[state, member, row]`."""
         return self.course.flat(states.permute(0, 3, 1, 2).contiguous())
-
-
-def values_of(chain: Mechanism, levels: Tensor) -> Tensor:
-    """The values at levels `[member, state]` of the line."""
-    assert isinstance(chain, ChainMechanism)
-    return chain.with_state({**chain.state, "levels": levels}).values

@@ -26,10 +26,10 @@ from causalsys.mechanisms.training import Training
 from causalsys.scm.blocks import Block
 from causalsys.scm.specs import AutoRegressive
 
-_SCREEN_ROWS = 4000
+_SCREEN_ROWS = 2000
 """Rows on which starts are compared."""
-_SCREEN_STEPS, _STEPS, _MEMBER_STEPS = 40, 300, 25
-_TOLERANCE = 1e-6
+_SCREEN_STEPS, _STEPS, _MEMBER_STEPS = 30, 300, 12
+_TOLERANCE = 5e-6
 """Nats per row that an EM step must gain to go on."""
 _ALIKE = 2e-3
 """Nats per row within which two starts count as one optimum."""

@@ -18,6 +18,8 @@ from causalsys.scm.supports import Fraction, Positive, Support
 
 _TRIED = 281
 _ROWS = 2000
+_UNUSED = 1e-3
+"""The share of steps that may lie beyond either end of a grid, where it is drawn tighter."""
 _BENDS = 0.05
 """Where a step of the latent moves what is measured by less than this share, it is not seen."""
 
@@ -113,8 +115,8 @@ def zoomed(levels: Tensor, share: Tensor) -> Tensor:
     """
     line, above = levels[0], (share / share.sum()).cumsum(0)
     gap = float(line[1] - line[0])
-    first = int((above > 1e-4).nonzero()[0])
-    last = int((above >= 1 - 1e-4).nonzero()[0])
+    first = int((above > _UNUSED).nonzero()[0])
+    last = int((above >= 1 - _UNUSED).nonzero()[0])
     wide = 0.25 * float(line[-1] - line[0])
     low = float(line[0]) - wide if first == 0 else float(line[first]) - 2 * gap
     high = float(line[-1]) + wide if last == len(line) - 1 else float(line[last]) + 2 * gap

@@ -14,11 +14,13 @@ from causalsys.fit.fitted import Fitted
 from causalsys.fit.markov.emissions import Emissions
 from causalsys.fit.markov.passes import draw_paths, forward
 from causalsys.fit.markov.place import place_of
+from causalsys.fit.markov.polish import polished
+from causalsys.mechanisms.autoregressive import AutoRegressiveMechanism
 from causalsys.mechanisms.base import Mechanism
 from causalsys.mechanisms.chain import ChainMechanism
 from causalsys.scm.blocks import blocks
 from causalsys.scm.declaration import Node
-from causalsys.scm.dynamics import goes_on
+from causalsys.scm.dynamics import BEFORE, goes_on
 
 
 def infer_chain(
@@ -77,7 +79,10 @@ def infer_chain(
         codes = emissions.course.flat(paths)
         values = law.values[whose].gather(-1, codes)
         own = mechanisms[chain.name]
-        before = table.layout.earlier(values, 1, initial=-torch.inf, row_axis=1)
         (key,) = own.parents
+        if isinstance(own, AutoRegressiveMechanism):
+            children = {node.name: mechanisms[node.name] for node in seen}
+            values = polished(values, own, children, emissions, generator=generator)
+        before = table.layout.earlier(values, 1, initial=BEFORE, row_axis=1)
         noise = own.pull(values, {key: before}, generator=generator)
     return {**prior, chain.name: noise}

@@ -13,7 +13,7 @@ from causalsys.mechanisms.quasi_newton import minimise
 
 _PSEUDO = 0.02
 """Transitions seen beforehand, spread over each row of the matrix: no row is ever empty."""
-_STEPS = 12
+_STEPS = 5
 _START = (0.0, 0.0, 1.8)
 """The mean, the log of the spread, and atanh of the persistence that an AR(1) starts from."""
 
