@@ -1,18 +1,21 @@
 """What follows from the logged columns by the declared equations and transitions.
 
 A column that is given for an equation or a state must agree with it: a model whose physics
-contradicts its data would answer with both.
+contradicts its data would answer with both. A state's column may hold what each step found, or
+what it left (`data/left.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from causalsys.data.derived_steps import step_by_step
+from causalsys.data.left import as_left
 from causalsys.data.table import Table
 from causalsys.errors import CausalSysError, DataError, OutsideSupportError
 from causalsys.scm.declaration import Node, ParentRef
@@ -53,6 +56,12 @@ def derive(table: Table, *, refusal: type[CausalSysError] = DataError) -> Table:
     else:
         _no_structures(ready, refusal=refusal)
         derived = _Derivation(ready, table, refusal).run()
+    states = [node for node in ready if node.kind == "state" and node.name in table.values]
+    off = [n for n in states if not _close(table.values[n.name], derived.values[n.name])]
+    if off:
+        other = as_left(off, table, derive=partial(derive, refusal=refusal), agrees=_close)
+        if other is not None:
+            return other
     for node in ready:
         if node.name in table.values:
             _agrees(node.name, table, derived, refusal=refusal)
@@ -185,9 +194,7 @@ def _agrees(name: str, table: Table, derived: Table, *, refusal: type[CausalSysE
             "parents is missing",
             mend="Give the parent, or leave both missing: an equation is not inverted.",
         )
-    scale = given.std(unbiased=False) if table.rows > 1 else given.abs().max()
-    allowed = _TOLERANCE * scale + 1e-9 + 1e-6 * wanted.abs()
-    wrong = (given - wanted).abs() > allowed
+    wrong = _far(given, wanted)
     wrong = (wrong.any(-1) if wrong.dim() > 1 else wrong) & known
     if not bool(wrong.any()):
         return
@@ -198,3 +205,13 @@ def _agrees(name: str, table: Table, derived: Table, *, refusal: type[CausalSysE
         f"{wanted[row].tolist()} ({int(wrong.sum())} rows differ)",
         mend="Mend the equation or the data, or drop the column: it is computed.",
     )
+
+
+def _close(given: Tensor, wanted: Tensor) -> bool:
+    return not bool(_far(given[0].double(), wanted[0].double()).any())
+
+
+def _far(given: Tensor, wanted: Tensor) -> Tensor:
+    """Where values are further from the wanted ones than rounding makes them."""
+    scale = given.std(unbiased=False) if len(given) > 1 else given.abs().max()
+    return (given - wanted).abs() > _TOLERANCE * scale + 1e-9 + 1e-6 * wanted.abs()

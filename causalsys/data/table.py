@@ -91,6 +91,7 @@ class Table:
         index: The rows' labels.
         unkept: Variables that follow from the values and are not among them: structures, and
             vectors that are read off one for logged policies only.
+        left: States whose columns hold what each step left; here is what each step found.
     """
 
     schema: Schema
@@ -100,6 +101,7 @@ class Table:
     layout: Layout
     index: pd.Index
     unkept: frozenset[str] = frozenset()
+    left: frozenset[str] = frozenset()
 
     @property
     def rows(self) -> int:

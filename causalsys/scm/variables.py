@@ -147,6 +147,9 @@ class Arm(Variable):
 class State(Variable):
     """What one step hands to the next: a queue, a buffer, a cache. Set by its `transition`.
 
+    Its value in a step is what the step finds. A log need not have a column for it; where there is
+    one, it may hold what each step finds or what it leaves, and the transition tells which.
+
     Args:
         support: Its support.
         initial: Its value at the first step of a trace.

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import pandas as pd
 
+from causalsys.data.left import states_left
 from causalsys.data.read import read
 from causalsys.data.schema import columns_of
 from causalsys.data.traces import Traces, as_traces
@@ -108,7 +109,13 @@ class Simulator:
         plan = _plan(self.fitted, self.found)
         values = plan.predict([_world(do, self.fitted, plan, index=table.index) for do in dos])
         return Simulation(
-            tuple(policies), values, self.recorded, table.layout, self.fitted.schema, verdicts
+            tuple(policies),
+            values,
+            self.recorded,
+            table.layout,
+            self.fitted.schema,
+            verdicts,
+            states_left(values, table),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,8 @@ class Simulation:
         layout: Which row belongs to which trace, and where it stands in `recorded`.
         schema: What the variables are.
         verdicts: Of each variable that changed: whether the data carry it, and on what terms.
+        left: Of states whose recorded column holds what each step left: that, as in `values`,
+            where they have what each step found. `frames` follow the record.
     """
 
     policies: tuple[str, ...]
@@ -61,6 +63,7 @@ class Simulation:
     layout: Layout
     schema: Schema
     verdicts: Mapping[str, Verdict]
+    left: Mapping[str, Tensor] = field(default_factory=dict)
 
     @cached_property
     def frames(self) -> Frames:
@@ -80,7 +83,7 @@ class Simulation:
         at = self._at(policy)
         made = self.recorded.copy()
         order = None if self.layout.order is None else self.layout.order.numpy()
-        for name, tensor in self.values.items():
+        for name, tensor in {**self.values, **self.left}.items():
             node = self.schema.declaration.nodes[name]
             columns = columns_of(node)
             if not set(columns) <= set(made.columns):
