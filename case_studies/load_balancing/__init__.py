@@ -1,1 +1,1 @@
-"""Jobs of unknown size on servers of unknown speed: sixteen policies, one simulated from the rest."""
+"""Jobs of unknown size, servers of unknown speed: sixteen policies, one told from the rest."""

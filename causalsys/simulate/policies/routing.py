@@ -17,11 +17,7 @@ from torch import Tensor
 from torch.distributions import Categorical
 
 from causalsys.errors import InterventionError
-
-try:
-    from causalsys.query.policy import past
-except ImportError:
-    past = lambda name, steps=1: name
+from causalsys.query.policy import past
 
 Memory = tuple[Tensor, Tensor]
 
