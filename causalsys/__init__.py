@@ -20,7 +20,6 @@ from causalsys.scm.specs import (
     Marginal,
     Measurement,
     Monotone,
-    Monotone,
     Multiplicative,
     NeuralAdditive,
     ProbabilityTable,
@@ -45,6 +44,7 @@ from causalsys.simulate.diagnose import diagnose
 from causalsys.simulate.fix import validate_fix
 from causalsys.simulate.simulate import simulate
 from causalsys.simulate.tune import tune
+from causalsys.simulate.validate import validate
 
 __version__ = "0.1.0"
 __all__ = [
@@ -69,7 +69,6 @@ __all__ = [
     "Logged",
     "Marginal",
     "Measurement",
-    "Monotone",
     "Monotone",
     "Multiplicative",
     "NeuralAdditive",
@@ -96,5 +95,6 @@ __all__ = [
     "transition",
     "tune",
     "under",
+    "validate",
     "validate_fix",
 ]
