@@ -223,12 +223,22 @@ class Steps:
         In single precision: they are instruments, and noises are taken from `line_of`.
         """
         line = self.line[steps]
+        if all(isinstance(each, Categorical) and not each.size for each in self.supports.values()):
+            return self._indicators(steps)
         rows = {
             key: parent[steps].flatten(0, 1).unsqueeze(0) for key, parent in self.parents.items()
         }
         ones = torch.ones((1, 1, line.numel()), dtype=torch.float32)
         full = design(rows, ones, parents=self.supports, scale=self.scale, state=self.state)
         return full[0, 1:].unflatten(-1, line.shape)
+
+    def _indicators(self, steps: slice) -> Tensor:
+        """The columns where all parents are categories, which are not standardised."""
+        parts = [torch.zeros((0, *self.line[steps].shape))]
+        for key, width in widths(self.supports, scale=self.scale).items():
+            levels = torch.arange(1, width + 1).view(-1, 1, 1)
+            parts.append((self.parents[key][steps] == levels).to(torch.float32))
+        return torch.cat(parts)
 
 
 @dataclass(frozen=True)

@@ -85,18 +85,20 @@ def _estimated(data: Steps, *, generator: torch.Generator, spec: str) -> tuple[G
     if few < traces:
         some = data.some(torch.randperm(traces, generator=generator)[:few].sort().values)
     guess = start(some)
-    for turn in range(_PASSES_AT_FIRST):
-        found = equations(some, guess)
-        if turn == 0:
-            refuse_unvaried(found, data, spec=spec)
+    found = equations(some, guess)
+    refuse_unvaried(found, data, spec=spec)
+    guess, done = _moved(guess, found)
+    for _ in range(_PASSES_AT_FIRST):
+        if done:
+            break
+        guess, done = _moved(guess, equations(some, guess))
+    for _ in range(_PASSES if few < traces else 1):
+        # What the last pass adds is far below the error, so its scores serve for the covariance.
+        found = equations(data, guess, clusters=True)
         guess, done = _moved(guess, found)
         if done:
             break
-    for _ in range(_PASSES if few < traces else 0):
-        guess, done = _moved(guess, equations(data, guess))
-        if done:
-            break
-    return guess, equations(data, guess, clusters=True)
+    return guess, found
 
 
 def _covariance(guess: Guess, at_root: Equations) -> Tensor:
