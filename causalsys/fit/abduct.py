@@ -189,7 +189,7 @@ def _check(part: Sequence[Node], table: Table) -> None:
         own = itself(node.name) if goes_on(node) else None
         lagged = [p for p in node.parents if p.lag and p.name in open_names and p != own]
         if lagged:
-            lost = (n.name for n in part if n.learned and _is_unknown(n, table))
+            lost = (n.name for n in part if n.learned and _is_unknown(n, table) and not goes_on(n))
             raise EvidenceError(
                 next(lost, lagged[0].name),
                 found=f"missing, while the next step's {node.name} depends on it",

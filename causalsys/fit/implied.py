@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from causalsys.identify.mixed import Mixed
+from causalsys.identify.question import logged
 from causalsys.scm.declaration import Declaration
 
 _SELECTED = "(selected)"
@@ -51,16 +52,12 @@ class Window:
         """The window of a model; one step where it has no lags."""
         from causalsys.scm import past
 
-        graph = declaration.graph
+        graph, told = declaration.graph, logged(declaration)
         order = {name: i for i, name in enumerate(graph.order)}
         unrolled = past.window(graph, graph.longest_lag)
-        logged = [
-            point
-            for point in unrolled
-            if isinstance(point[0], str) and graph.kinds[point[0]] != "latent"
-        ]
-        logged.sort(key=lambda p: (graph.per[p[0]] == "step", p[1], order[p[0]]))
-        names = {point: key(point[0], -point[1]) for point in logged}
+        seen = [point for point in unrolled if isinstance(point[0], str) and point[0] in told]
+        seen.sort(key=lambda p: (graph.per[p[0]] == "step", p[1], order[p[0]]))
+        names = {point: key(point[0], -point[1]) for point in seen}
         directed: list[tuple[str, str]] = []
         bidirected: list[tuple[str, str]] = []
         for point in unrolled:
@@ -69,12 +66,12 @@ class Window:
                 directed += [(names[point], effect) for effect in effects]
             else:
                 bidirected += [(a, b) for a in effects for b in effects if a < b]
-        nodes = [names[point] for point in logged]
+        nodes = [names[point] for point in seen]
         if declaration.selected:
             nodes.append(_SELECTED)
             directed += [(name, _SELECTED) for name in declaration.selected]
         mixed = Mixed.of(nodes, directed=directed, bidirected=bidirected)
-        return cls(declaration, mixed, {names[p]: (p[0], -p[1]) for p in logged})
+        return cls(declaration, mixed, {names[p]: (p[0], -p[1]) for p in seen})
 
     @cached_property
     def always(self) -> frozenset[str]:

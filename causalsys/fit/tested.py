@@ -14,6 +14,7 @@ from causalsys.data.table import Table
 from causalsys.fit.covariance import Column, Given, covaries
 from causalsys.fit.fitted import Fitted
 from causalsys.fit.implied import Implied, Window
+from causalsys.identify.question import logged
 from causalsys.scm.declaration import Node, ParentRef
 from causalsys.scm.supports import Categorical
 
@@ -50,8 +51,9 @@ class Tested:
         generator = torch.Generator().manual_seed(seed)
         steps = torch.randperm(table.rows, generator=generator)[:_ROWS].sort().values
         found = cls(fitted, table, window, steps)
+        seen = logged(fitted.declaration)
         for node in fitted.declaration.nodes.values():
-            hidden = any(fitted.node(parent.name).kind == "latent" for parent in node.parents)
+            hidden = any(parent.name not in seen for parent in node.parents)
             if node.kind != "latent" and node.learned and not hidden:
                 found.noises[node.name] = found._noise(node, generator)
         return found

@@ -75,14 +75,14 @@ def _shown(
             f"{latent} acts by {', '.join(equations)} as written, and beyond it each variable "
             "strays by noise that is new in every step",
             names,
-            "fitted.check",
+            "fitted.diagnostics, by the calibration of each variable",
         )
     return Assumption(
         "states that show",
         f"each state of {latent} has a law of its own, of the declared family, and noise is new "
         "in every step",
         names,
-        "fitted.check",
+        "fitted.diagnostics, by the calibration of each variable",
     )
 
 

@@ -17,6 +17,7 @@ from causalsys.fit.fitted import Fitted
 from causalsys.fit.joint import Scope
 from causalsys.fit.posterior import propose, summed_out
 from causalsys.scm.blocks import Block, blocks
+from causalsys.scm.dynamics import goes_on
 
 _DRAWS = 256
 
@@ -44,6 +45,12 @@ def row_log_prob(fitted: Fitted, table: Table, *, seed: int = 0) -> NDArray[np.f
 
 
 def _district(block: Block, fitted: Fitted, table: Table, generator: torch.Generator) -> Tensor:
+    if any(goes_on(fitted.node(name)) for name in block.latents):
+        raise EvidenceError(
+            block.latents[0],
+            found="a latent with dynamics of its own, which ties the rows of a trace together",
+            mend="Read `fitted.diagnostics.districts`, where its log likelihood per row is.",
+        )
     guide = next((g for g in fitted.guides if set(g.latents) <= set(block.latents)), None)
     beside = [name for name in (guide.inputs if guide else ()) if name in table.values]
     scope = Scope.of(table, fitted.mechanisms, nodes=scope_nodes(block, table), beside=beside)

@@ -11,6 +11,7 @@ from torch import Tensor
 from causalsys.data.table import Table
 from causalsys.errors import FitError
 from causalsys.fit.diagnostics import DistrictReport, VariableReport
+from causalsys.fit.markov.calibrate import calibrations
 from causalsys.fit.markov.children import expanded
 from causalsys.fit.markov.em import Model, climb, expect
 from causalsys.fit.markov.emissions import Emissions
@@ -86,7 +87,7 @@ def fit_markov(block: Block, table: Table, *, weight: Tensor, training: Training
     best, converged = _best(tries.members(score.argmax().reshape(1)), first, traces[:1])
     model = _all_members(best, emissions, traces)
     mechanisms = _finished(model, emissions, traces)
-    return _parts(block, best, mechanisms, emissions, traces[:1], agreeing, converged)
+    return _parts(block, best, mechanisms, first, traces[:1], agreeing, converged)
 
 
 def _best(model: Model, emissions: Emissions, weight: Tensor) -> tuple[Model, bool]:
@@ -190,12 +191,14 @@ def _parts(
     told = f"{used} of {len(share)} states are used"
     if isinstance(chain.spec, AutoRegressive):
         told += f"; persistence {float(chain.state['persistence'][0, 0]):.3f} per step"
+    calibration = calibrations(mechanisms, best, emissions, seen)
     warnings = []
     if is_given(best.chain) and float(share[[0, -1]].max()) > 0.2 and len(share) > 4:
         warnings.append("an end of the grid is used much: values may lie beyond it")
     reports = {
         each: VariableReport(
             family=type(mechanisms[each].spec).__name__,
+            calibration=calibration.get(each),
             reason=told if each == name else "fitted together with its latent parents",
             rows=emissions.scope.rows,
             warnings=(*mechanisms[each].notes, *(warnings if each == name else ())),
