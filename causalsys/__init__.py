@@ -1,10 +1,12 @@
 """Structural causal models of systems that run machine learning: declare, fit, ask."""
 
+from causalsys.data.puffer import PufferLog, read_puffer
 from causalsys.data.traces import Traces
 from causalsys.fitted import FittedSCM, load
 from causalsys.model import SCM
 from causalsys.query.dimension import latent_dimension
 from causalsys.query.intervention import under
+from causalsys.query.policy import ahead, past, policy
 from causalsys.query.suggest import suggest_graph
 from causalsys.query.suggestion import Known
 from causalsys.scm.equations import add_at, pick
@@ -40,6 +42,7 @@ from causalsys.scm.variables import (
     equation,
     transition,
 )
+from causalsys.simulate import policies
 from causalsys.simulate.diagnose import diagnose
 from causalsys.simulate.fix import validate_fix
 from causalsys.simulate.simulate import simulate
@@ -75,6 +78,7 @@ __all__ = [
     "Observed",
     "Positive",
     "ProbabilityTable",
+    "PufferLog",
     "Quadratic",
     "Real",
     "Selected",
@@ -84,12 +88,17 @@ __all__ = [
     "Structure",
     "Traces",
     "add_at",
+    "ahead",
     "auto",
     "diagnose",
     "equation",
     "latent_dimension",
     "load",
+    "past",
     "pick",
+    "policies",
+    "policy",
+    "read_puffer",
     "simulate",
     "suggest_graph",
     "transition",
