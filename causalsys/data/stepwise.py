@@ -174,7 +174,7 @@ class Computed:
         for argument in self.arguments:
             if argument.ref.name in carried:
                 given.append(carried[argument.ref.name])
-                widest = list(lead)
+                widest = [max(pair) for pair in zip(widest, lead, strict=True)]
                 continue
             value = argument.at(step, live, axes=len(lead))
             for axis in range(len(lead)):

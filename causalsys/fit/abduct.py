@@ -62,6 +62,15 @@ class Abducted:
     seed: int
     _shifted: dict[str, dict[str, Tensor]] = field(default_factory=dict, repr=False)
 
+    @property
+    def told(self) -> frozenset[str]:
+        """The variables whose values tell their noises, by mechanisms that are bijective."""
+        return frozenset(
+            name
+            for name, mechanism in self.mechanisms.items()
+            if mechanism.bijective and name not in self.noises
+        )
+
     def noise_of(self, node: Node, rows: slice | Tensor) -> Tensor:
         """The noise of a learned variable in some rows, `[1 or sample, row, *noise_shape]`.
 
@@ -165,7 +174,8 @@ def _affected(order: Sequence[Node], unknown: Sequence[Node], table: Table) -> l
     found = []
     for node in order:
         below = any(parent.name in open_names for parent in node.parents)
-        computed = node.function is not None and (below or node.name not in table.values)
+        follows = node.name in table.values or node.name in table.unkept
+        computed = node.function is not None and (below or not follows)
         if computed:
             open_names.add(node.name)
         if node.name in open_names or below:
@@ -189,7 +199,9 @@ def _check(part: Sequence[Node], table: Table) -> None:
         own = itself(node.name) if goes_on(node) else None
         lagged = [p for p in node.parents if p.lag and p.name in open_names and p != own]
         if lagged:
-            lost = (n.name for n in part if n.learned and _is_unknown(n, table) and not goes_on(n))
+            lost = (
+                n.name for n in part if n.learned and _is_unknown(n, table) and not goes_on(n)
+            )
             raise EvidenceError(
                 next(lost, lagged[0].name),
                 found=f"missing, while the next step's {node.name} depends on it",

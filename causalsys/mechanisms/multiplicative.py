@@ -16,7 +16,7 @@ from torch import Tensor
 
 from causalsys.mechanisms.additive import Additive
 from causalsys.mechanisms.base import Parents, Sample
-from causalsys.mechanisms.features import Scale
+from causalsys.mechanisms.features import Scale, plus_weighted
 from causalsys.mechanisms.linear import LinearMechanism
 from causalsys.mechanisms.packing import pack, unpack
 from causalsys.mechanisms.quasi_newton import Losses, minimise
@@ -45,11 +45,22 @@ class MultiplicativeMechanism(Additive):
 
     def location(self, parents: Parents) -> Tensor:
         constant = self.state["constant"]
+        if "weight" in self.state and self.state["weight"].shape[-1] == 1:
+            return self._product(parents)
         design = self.columns(parents)
         if design is None:
             return constant.logsumexp(-1, keepdim=True)
         terms = design @ self.state["weight"] + constant.unsqueeze(-2)
         return terms.logsumexp(-1)
+
+    def _product(self, parents: Parents) -> Tensor:
+        """The location of a single product: linear in its columns, which need not be laid out."""
+        weight = self.state["weight"].squeeze(-1) / self.state["spread"].squeeze(-2)
+        center = self.state["center"].squeeze(-2)
+        constant = self.state["constant"] - (weight * center).sum(-1, keepdim=True)
+        return plus_weighted(
+            constant, parents, weight, parents=self.parents, scale=self.scale, state=self.state
+        )
 
     def start(self, sample: Sample, *, generator: torch.Generator) -> Self:
         state = self._start_columns(sample)

@@ -22,6 +22,7 @@ from causalsys.query.intervention import Do, Under, Value, as_intervention
 from causalsys.query.terms import Terms
 from causalsys.query.world import Rows, Unfolding, World
 from causalsys.scm.declaration import Node
+from causalsys.scm.order import reached
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +48,7 @@ def counterfactual(
     draws = None if samples is None else count(samples, "samples")
     terms = Terms(fitted, outcome, allow, differs=differs, redraw=redraw)
     table = read(fitted.schema, evidence, purpose="evidence")
-    take = draws or _samples(fitted, table, terms.redraw)
+    take = draws or _samples(fitted, table, terms.redraw, dos=dos)
 
     def ask(model: Fitted) -> Answer:
         found = abduct(model, table, samples=take, seed=seed)
@@ -228,6 +229,7 @@ def _plan(fitted: Fitted, found: Abducted, *, redraw: frozenset[str] = frozenset
         found.seed,
         redraw,
         carry,
+        found.told - redraw,
     )
 
 
@@ -249,20 +251,43 @@ def _world(do: Do, fitted: Fitted, plan: Unfolding, *, index: pd.Index[Any]) -> 
     return found
 
 
+def _below(fitted: Fitted, dos: Sequence[Do] | None) -> set[str]:
+    """The learned variables whose noise matters once something is done: those that are reached.
+
+    In traces a policy may be all that is done, and then what no policy reaches asks for no draws.
+    """
+    learned = set(fitted.mechanisms)
+    if dos is None or not fitted.declaration.temporal:
+        return learned
+    effects: dict[str, list[str]] = {}
+    for edge in fitted.declaration.graph.edges:
+        effects.setdefault(edge.cause, []).append(edge.effect)
+    done = {named(key) for do in dos for key in do}
+    if any(isinstance(value, Under) for do in dos for value in do.values()):
+        return learned
+    return learned & reached({effect for name in done for effect in effects.get(name, ())}, effects)
+
+
 def _told(table: Table) -> list[frozenset[str]]:
     """What is known of the rows, for each way in which they are known.
 
     The graph may carry a question from less and not from more: a row that tells its outcome, too,
     asks for its own noise.
     """
-    known, gaps = frozenset(table.values), sorted(table.missing)
+    known, gaps = table.unkept.union(table.values), sorted(table.missing)
     if not gaps:
         return [known]
     each = torch.stack([table.missing[name] for name in gaps], -1).unique(dim=0)
     return [known.difference(n for n, gap in zip(gaps, row, strict=True) if gap) for row in each]
 
 
-def _samples(fitted: Fitted, table: Table, redraw: frozenset[str] = frozenset()) -> int:
+def _samples(
+    fitted: Fitted,
+    table: Table,
+    redraw: frozenset[str] = frozenset(),
+    *,
+    dos: Sequence[Do] | None = None,
+) -> int:
     """How many draws an answer deserves: more, where something beyond parameters is drawn."""
     nodes = fitted.declaration.nodes.values()
     drawn = any(
@@ -270,7 +295,8 @@ def _samples(fitted: Fitted, table: Table, redraw: frozenset[str] = frozenset())
         for node in nodes
     )
     drawn = drawn or bool(redraw)
-    drawn = drawn or any(not mechanism.bijective for mechanism in fitted.mechanisms.values())
+    below = _below(fitted, dos)
+    drawn = drawn or any(not fitted.mechanisms[name].bijective for name in below)
     return max(_DRAWS, fitted.members) if drawn else fitted.members
 
 

@@ -54,7 +54,7 @@ class Chance:
 
     def uniform(self, step: int, live: int, *, width: int) -> Tensor:
         """Uniform numbers inside (0, 1) for a step, `[sample, trace, width]`."""
-        keys = self.keys[:, :live] + np.uint64(step + 1) * _GOLDEN
+        keys = self.keys[:, :live] + np.uint64((step + 1) * int(_GOLDEN) % 2**64)
         lanes = np.arange(1, width + 1, dtype=np.uint64) * _GOLDEN
         bits = _mixed(_mixed(keys)[..., None] + lanes)
         bits >>= _BY_11

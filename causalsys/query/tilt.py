@@ -119,7 +119,8 @@ class Tilt:
                 noise = shifted(mechanism, noise, factor / math.sqrt(count) * by)
             return mechanism.push(noise, {key: now[key] for key in mechanism.parents})
 
-        return replace(plain, schema=Schema(declaration, plain.schema.supports), carry=carry)
+        schema = Schema(declaration, plain.schema.supports)
+        return replace(plain, schema=schema, carry=carry, told=frozenset())
 
     def _fall(
         self,

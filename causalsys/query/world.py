@@ -1,25 +1,27 @@
 """PREDICT: roll rows forward under interventions, all worlds, samples and rows at once.
 
 Only what the interventions reach is computed; everything else keeps its factual value. A table
-of independent rows is worked through in slices that fit the processor's cache; traces go step
-by step, all traces together.
+of independent rows is worked through in slices that fit the processor's cache, as here; traces
+go step by step, all traces together: see `rollout.py`.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from causalsys.data.derived_steps import unkept
 from causalsys.data.schema import Schema
 from causalsys.data.table import Layout
 from causalsys.errors import InterventionError
 from causalsys.mechanisms.base import Mechanism
 from causalsys.query.intervention import Intervention, Situation
+from causalsys.query.rollout import Rollout
 from causalsys.scm.declaration import Node, ParentRef
 from causalsys.scm.evaluate import call
 from causalsys.scm.order import causal_order, reached, some_cycle
@@ -45,6 +47,8 @@ class Unfolding:
         anew: Variables that are computed though nothing reaches them: their noise is new.
         carry: The value of a learned variable under changed parents, where its factual value
             determines its noise; otherwise None, and `noise_of` is asked.
+        told: Variables whose noise the rows tell, and whose value `carry` gives by pushing it:
+            their noises may as well be found for many steps at once.
     """
 
     schema: Schema
@@ -56,32 +60,57 @@ class Unfolding:
     seed: int
     anew: frozenset[str] = frozenset()
     carry: Callable[[Node, Rows, Mapping[str, Tensor]], Tensor | None] | None = None
+    told: frozenset[str] = frozenset()
 
-    def predict(self, worlds: Sequence[World]) -> dict[str, Tensor]:
+    def predict(
+        self, worlds: Sequence[World], *, keep: Collection[str] | None = None
+    ) -> dict[str, Tensor]:
         """The values of what the interventions reach, `[world, sample, row]`.
 
         What has no factual value is computed too.
 
+        Args:
+            worlds: The interventions of each world.
+            keep: The variables whose values are wanted; all by default. In traces the others
+                take no memory.
+
         Raises:
             InterventionError: A function reads what it causes.
         """
-        reached = self._reached(worlds)
-        values = self._room(reached, len(worlds))
-        for step, rows in enumerate(self._steps()):
-            for node in reached:
-                cell = _Cell(self, node, rows, values, zlib.crc32(f"{self.seed}/{step}".encode()))
+        order, moved = self._order(worlds)
+        if self.schema.declaration.temporal:
+            wanted = None if keep is None else frozenset(keep)
+            return Rollout(self, worlds, order=order, moved=moved, keep=wanted).run()
+        values = self._room(order, len(worlds))
+        for number, rows in enumerate(self._slices()):
+            seed = zlib.crc32(f"{self.seed}/{number}".encode())
+            for node in order:
+                cell = _Cell(self, node, rows, values, seed)
                 cell.fill([world.get(node.name) for world in worlds])
-        return values
+        return values if keep is None else {n: v for n, v in values.items() if n in keep}
 
-    def take(self, name: str, values: Mapping[str, Tensor], rows: Rows) -> Tensor:
+    def take(self, name: str, values: Mapping[str, Tensor], rows: slice) -> Tensor:
         """A variable's values in some rows: `[world or 1, sample or 1, row]`."""
         vector = self.schema.supports[name].size is not None
         if name in values:
             return _rows(values[name], rows, vector=vector)
         return _rows(self.factual[name].unsqueeze(0), rows, vector=vector)
 
+    def reach(self, world: World) -> frozenset[str]:
+        """What one world may change, in this step or in a later one."""
+        nodes = self.schema.declaration.nodes
+        effects: dict[str, list[str]] = {}
+        for name, node in nodes.items():
+            given = world.get(name)
+            reads = set() if given is None else {*given.reads}
+            if given is None or name in reads:
+                reads.update(parent.name for parent in node.parents)
+            for cause in reads - {name}:
+                effects.setdefault(cause, []).append(name)
+        return frozenset(reached(self._sources([world]), effects))
+
     def _room(self, nodes: Sequence[Node], worlds: int) -> dict[str, Tensor]:
-        """Where the values go, states and what is lagged at what they were before a trace began."""
+        """Where the values of a table go."""
         shape = (worlds, self.samples, len(self.layout.trace))
         supports = {node.name: self.schema.supports[node.name] for node in nodes}
         plain = [n for n, kind in supports.items() if not (kind.size or kind.discrete)]
@@ -95,22 +124,27 @@ class Unfolding:
                 full = (*shape, support.size) if support.size else shape
                 kind = torch.int64 if isinstance(support, Categorical) else torch.float64
                 found[node.name] = torch.empty(full, dtype=kind)
-            if self.schema.declaration.temporal:
-                found[node.name].fill_(node.initial)
         return {name: found[name] for name in supports}
 
-    def _reached(self, worlds: Sequence[World]) -> list[Node]:
-        """What is computed, in an order that respects what functions read."""
+    def _order(self, worlds: Sequence[World]) -> tuple[list[Node], frozenset[str]]:
+        """What is computed, in an order that respects what functions read; and what may change.
+
+        What follows from recorded values without being kept with them is computed where it is
+        looked at, though nothing changes it.
+        """
         nodes = self.schema.declaration.nodes
         causes: dict[str, set[str]] = {}
         effects: dict[str, list[str]] = {}
+        looked: dict[str, set[str]] = {}
         for name, node in nodes.items():
             given = [world[name] for world in worlds if name in world]
             reads = {read for intervention in given for read in intervention.reads} - {name}
+            now = {read for intervention in given for read in intervention.reads_now} - {name}
             always = len(given) == len(worlds) and not any(name in g.reads for g in given)
             parents = () if always else node.parents
-            causes[name] = reads.union(parent.name for parent in parents if not parent.lag)
-            for cause in reads.union(parent.name for parent in parents):
+            causes[name] = now.union(parent.name for parent in parents if not parent.lag)
+            looked[name] = reads.union(parent.name for parent in parents)
+            for cause in looked[name]:
                 effects.setdefault(cause, []).append(name)
         order = causal_order(causes)
         if order is None:
@@ -121,14 +155,23 @@ class Unfolding:
                 found=f"a function that reads what it causes, by way of {', '.join(cycle)}",
                 mend="Let it read only variables that do not depend on its own value.",
             )
-        sources = {n for n in nodes if n not in self.factual or any(n in w for w in worlds)}
-        found = reached(sources | self.anew, effects)
-        return [nodes[name] for name in order if name in found]
+        moved = reached(self._sources(worlds), effects)
+        unkept = self._unkept()
+        further = {name: looked[name] & unkept for name in nodes}
+        found = moved | reached({n for name in moved for n in further[name]}, further)
+        return [nodes[name] for name in order if name in found], frozenset(moved)
 
-    def _steps(self) -> list[Rows]:
+    def _sources(self, worlds: Sequence[World]) -> set[str]:
+        """Where change begins: what is done, what is drawn anew, what nothing is known of."""
+        unknown = set(self.schema.declaration.nodes) - set(self.factual) - self._unkept()
+        return unknown.union(*worlds) | self.anew
+
+    def _unkept(self) -> frozenset[str]:
+        """What follows from the recorded values and is not kept with them."""
+        return unkept(self.schema.declaration) - set(self.factual) if self.factual else frozenset()
+
+    def _slices(self) -> list[slice]:
         rows = len(self.layout.trace)
-        if self.schema.declaration.temporal:
-            return [at[at >= 0] for at in self.layout.rows_at]
         size = max(_SLICE // self.samples, 1024)
         return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
@@ -139,7 +182,7 @@ class _Cell:
 
     plan: Unfolding
     node: Node
-    rows: Rows
+    rows: slice
     values: dict[str, Tensor]
     seed: int
     _natural: Tensor | None = None
@@ -162,8 +205,8 @@ class _Cell:
         if self._natural is None:
             node, supports = self.node, self.plan.schema.supports
             carried = self._carried()
-            if carried is not None or (node.kind == "state" and self._at_start()):
-                self._natural = carried if carried is not None else self._initial()
+            if carried is not None:
+                self._natural = carried
                 return self._natural
             parents = {ref.key: self._parent(ref) for ref in node.parents}
             if node.function is not None:
@@ -185,24 +228,6 @@ class _Cell:
         axes = 4 if self._size(self.node.name) else 3
         return value.reshape((1,) * (axes - value.dim()) + tuple(value.shape))
 
-    def _at_start(self) -> bool:
-        """Whether these rows are the first of their traces, which no transition leads to."""
-        return bool((self.plan.layout.position[self.rows] == 0).all())
-
-    def _initial(self) -> Tensor:
-        if self.node.name in self.plan.factual:
-            return self._with_worlds(
-                _rows(
-                    self.plan.factual[self.node.name],
-                    self.rows,
-                    vector=bool(self._size(self.node.name)),
-                )
-            )
-        size = self._size(self.node.name)
-        count = len(self.plan.layout.position[self.rows])
-        shape = (1, 1, count, size) if size else (1, 1, count)
-        return torch.full(shape, self.node.initial, dtype=torch.float64)
-
     def _carried(self) -> Tensor | None:
         """The factual value, moved by what changed above it."""
         if self.plan.carry is None or not self.node.learned:
@@ -214,22 +239,10 @@ class _Cell:
         return None if value is None else self._with_worlds(value)
 
     def _parent(self, ref: ParentRef) -> Tensor:
-        if not ref.lag:
-            return self.plan.take(ref.name, self.values, self.rows)
-        assert isinstance(self.rows, Tensor)
-        value = self.plan.take(ref.name, self.values, (self.rows - ref.lag).clamp(min=0))
-        return self._before(ref.lag, ref.initial, value, vector=bool(self._size(ref.name)))
-
-    def _before(self, lag: int, initial: float, value: Tensor, *, vector: bool) -> Tensor:
-        """`initial` where the trace had not begun `lag` steps ago."""
-        before = self.plan.layout.position[self.rows] < lag
-        if not bool(before.any()):
-            return value
-        wide = before.unsqueeze(-1) if vector else before
-        return torch.where(wide, torch.full_like(value, initial), value)
+        return self.plan.take(ref.name, self.values, self.rows)
 
     def _situation(self, world: int) -> Situation:
-        count = len(self.plan.layout.position[self.rows])
+        count = self.rows.stop - self.rows.start
 
         def value_of(name: str) -> Tensor:
             value = self._in(world, self.plan.take(name, self.values, self.rows))
@@ -256,16 +269,8 @@ class _Cell:
         return self.plan.schema.supports[name].size or 0
 
     def _write(self, target: Tensor, value: Tensor) -> None:
-        vector = bool(self._size(self.node.name))
-        if isinstance(self.rows, slice):
-            _rows(target, self.rows, vector=vector).copy_(value)
-        elif vector:
-            target[..., self.rows, :] = value.to(target.dtype)
-        else:
-            target[..., self.rows] = value.to(target.dtype)
+        _rows(target, self.rows, vector=bool(self._size(self.node.name))).copy_(value)
 
 
-def _rows(value: Tensor, rows: Rows, *, vector: bool) -> Tensor:
-    if isinstance(rows, slice):
-        return value.narrow(-2 if vector else -1, rows.start, rows.stop - rows.start)
-    return value[..., rows, :] if vector else value[..., rows]
+def _rows(value: Tensor, rows: slice, *, vector: bool) -> Tensor:
+    return value.narrow(-2 if vector else -1, rows.start, rows.stop - rows.start)
