@@ -25,8 +25,9 @@ from causalsys.errors import FitError
 from causalsys.fit.lasting.course import Course
 from causalsys.fit.lasting.flow_climb import climb
 from causalsys.fit.lasting.flow_jitter import Jitter
-from causalsys.fit.lasting.flow_law import start_law
+from causalsys.fit.lasting.flow_law import kernels, start_law
 from causalsys.fit.lasting.flow_loss import Flow, trained
+from causalsys.fit.lasting.flow_units import units
 from causalsys.fit.lasting.flow_windows import LENGTH, Windows
 from causalsys.mechanisms.base import Mechanism, Sample
 from causalsys.mechanisms.packing import unpack
@@ -87,13 +88,16 @@ def fit_flow(
     data, kind = narrowed(sample)
     first = mechanism.members(torch.zeros(1, dtype=torch.int64)).to(dtype=kind)
     widths = [start_law(members=1, generator=generator, width=width) for width in _WIDTHS]
+    unit = units(first, data, names=trained(first), generator=generator)
+    total = data.weight.sum(-1)
+    kernel = kernels(windows.rows.shape[1], like=unit)
     flows = [
-        Flow(first, {k: v.to(kind) for k, v in law.items()}, data.weight.sum(-1)) for law in widths
+        Flow(first, {k: v.to(kind) for k, v in law.items()}, total, unit, kernel) for law in widths
     ]
     start = torch.cat([flow.start() for flow in flows])
     flow = flows[0]
     jitter = Jitter.of(data.value, mechanism.support)
-    if sample.rows <= _FEW_ROWS or "line.spread" not in mechanism.state:
+    if sample.rows <= _FEW_ROWS:
         points = _quasi_newton(flow, data, windows, start, generator=generator, jitter=jitter)
     else:
         points = _stochastic(
@@ -105,8 +109,8 @@ def fit_flow(
             found="a likelihood under its noise's history that is not finite",
             mend="Look for values far out of scale, or use another mechanism.",
         )
-    names = trained(mechanism)
-    found = unpack(points[:, : flow.size].double(), mechanism.state, names)
+    moved = (points[:, : flow.size] * flow.unit).double()
+    found = unpack(moved, mechanism.state, trained(mechanism))
     flowed = mechanism.with_state({name: tensor.clone() for name, tensor in found.items()})
     return flowed.finish(sample)
 

@@ -53,19 +53,34 @@ def start_law(*, members: int, generator: torch.Generator, width: float) -> dict
     return net
 
 
-def log_law(noise: Tensor, live: Tensor, state: State) -> Tensor:
+def kernels(steps: int, *, like: Tensor) -> Tensor:
+    """The weights of earlier steps at each step, of all half-lives, `[half-life, step, step]`.
+
+    Args:
+        steps: The steps of a window.
+        like: A tensor of the wanted type and device.
+    """
+    when = torch.arange(steps, dtype=like.dtype, device=like.device)
+    back = when - when.unsqueeze(-1)
+    lives = torch.tensor(_MEANS + _SQUARES, dtype=like.dtype, device=like.device)
+    weight = torch.exp2(-(back - 1).clamp(min=0) / lives.reshape(-1, 1, 1))
+    return weight * (back > 0)
+
+
+def log_law(noise: Tensor, live: Tensor, state: State, *, kernel: Tensor) -> Tensor:
     """The log density of each step's noise given the steps before it.
 
     Args:
         noise: `[member, window, step]`.
         live: Where there is a row, `[window, step]`.
         state: Parameters of the law.
+        kernel: `kernels` of so many steps.
 
     Returns:
         `[member, window, step]`; of no meaning where there is no row. A first step has a
         standard normal law.
     """
-    means, sizes, age = _summary(noise, live)
+    means, sizes, age = _summary(noise, live, kernel)
     middle = means[2]
     known = age > 0
     summary = torch.stack(
@@ -95,33 +110,23 @@ def log_law(noise: Tensor, live: Tensor, state: State) -> Tensor:
     return torch.where(known, mixed, anywhere)
 
 
-def _summary(noise: Tensor, live: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _summary(noise: Tensor, live: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Means `[half-life, member, window, step]`, log sizes alike, and rows so far."""
-    steps = noise.shape[-1]
+    near, wide = kernel.split([len(_MEANS), len(_SQUARES)])
     present = live.to(noise.dtype)
-    kernels = torch.stack([_kernel(steps, life, like=noise) for life in _MEANS])
-    total = (present @ kernels).unsqueeze(1).clamp(min=1e-12)
+    total = (present @ near).unsqueeze(1).clamp(min=1e-12)
     value = noise * present
-    means = (value.flatten(0, 1) @ kernels).unflatten(1, noise.shape[:2]) / total
+    means = (value.flatten(0, 1) @ near).unflatten(1, noise.shape[:2]) / total
     age = present.cumsum(-1) - present
     surprise = torch.where((age > 0) & live, noise - means[_AHEAD], torch.zeros_like(noise))
     counted = present * (age > 0)
-    kernels = torch.stack([_kernel(steps, life, like=noise) for life in _SQUARES])
-    total = (counted @ kernels).unsqueeze(1)
+    total = (counted @ wide).unsqueeze(1)
     # The logarithm's mean, as one jump must not widen the law for all steps that follow; a
     # first innovation is looked for at a tenth of a standard deviation.
     log_size = 0.5 * counted * torch.log(surprise.square() + _FLOOR**2)
-    size = (log_size.flatten(0, 1) @ kernels).unflatten(1, noise.shape[:2])
+    size = (log_size.flatten(0, 1) @ wide).unflatten(1, noise.shape[:2])
     size = (size + 0.5 * math.log(0.1)) / (total + 0.5)
     return means, size, age
-
-
-def _kernel(steps: int, life: float, *, like: Tensor) -> Tensor:
-    """Weights of earlier steps (rows) at each step (columns), `[step, step]`."""
-    when = torch.arange(steps, dtype=like.dtype, device=like.device)
-    back = when - when.unsqueeze(-1)
-    weight = torch.exp2(-(back - 1) / life)
-    return torch.where(back > 0, weight, torch.zeros_like(weight))
 
 
 def _normal(noise: Tensor) -> Tensor:

@@ -32,11 +32,15 @@ class Flow:
         mechanism: With one member.
         law: The law's parameters, with one member.
         total: Weight of all rows, `[member]`.
+        unit: In which the mechanism's parameters are counted, `[1, parameter]`.
+        kernel: `flow_law.kernels` of the windows' steps.
     """
 
     mechanism: Mechanism
     law: dict[str, Tensor]
     total: Tensor
+    unit: Tensor
+    kernel: Tensor
 
     @property
     def names(self) -> list[str]:
@@ -50,13 +54,13 @@ class Flow:
 
     def start(self) -> Tensor:
         """The point where mechanism and law are now, `[1, parameter]`."""
-        own = pack(self.mechanism.state, self.names)
+        own = pack(self.mechanism.state, self.names) / self.unit
         return torch.cat([own, pack(self.law, list(self.law)).to(own.dtype)], -1)
 
     def at(self, points: Tensor) -> tuple[Mechanism, dict[str, Tensor]]:
         """The mechanism and the law's parameters at these points."""
         own, rest = points.split([self.size, points.shape[-1] - self.size], -1)
-        state = unpack(own, self.mechanism.state, self.names)
+        state = unpack(own * self.unit, self.mechanism.state, self.names)
         return self.mechanism.with_state(state), unpack(rest, self.law, list(self.law))
 
     def losses(self, sample: Sample, windows: Windows) -> Callable[[Tensor, Tensor], Tensor]:
@@ -77,7 +81,7 @@ class Flow:
             stretch = tried.log_prob(part.value, part.parents) - _normal(noise)
             shape = (len(points), *live.shape)
             noise, weight = noise.expand(len(points), -1), part.weight
-            history = log_law(noise.reshape(shape), live, law).flatten(1)
+            history = log_law(noise.reshape(shape), live, law, kernel=self.kernel).flatten(1)
             total = weight.sum(-1)
             fit = (weight * (stretch + history)).sum(-1) / total
             mean = (weight * noise).sum(-1) / total
