@@ -6,12 +6,14 @@ policy on their traces. The true system runs that policy on the very same jobs: 
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch.distributions import Distribution
 
 import causalsys as cs
 from case_studies.load_balancing.system import SERVERS, Servers, Truth, generate, simulate_true
@@ -36,9 +38,9 @@ class Study:
         fitted: The model, fitted to the other arms.
         log: Their rows.
         runs: For each way of simulating, the target's rows for the same traces; `truth` is one.
-        table: A row for each way: errors against the truth.
-        floor: The roll-out errors of the *true* system with its rates off by as much as the
-            fitted ones (root mean square): work and latency, in percent. Below it nobody can be.
+        table: A row for each way: errors against the truth. `floor` is the *true* system with
+            its rates off by as much as the fitted ones, and, where the policy draws, with other
+            luck: what no simulator of that accuracy can be expected to beat.
         rates: The servers' true and fitted slowdowns, each over their geometric mean.
         random: Whether the policy draws at random, so that a roll-out has luck of its own.
         verdict: What carries the answer.
@@ -49,7 +51,6 @@ class Study:
     log: pd.DataFrame
     runs: dict[str, pd.DataFrame]
     table: pd.DataFrame
-    floor: tuple[float, float]
     rates: pd.DataFrame
     random: bool
     verdict: str
@@ -57,8 +58,7 @@ class Study:
     @property
     def rate_error(self) -> float:
         """The fitted slowdowns' error: root mean square over servers, in percent."""
-        ratio = np.log(self.rates["fitted"] / self.rates["true"])
-        return float(100 * np.sqrt((ratio**2).mean()))
+        return 100 * _rate_error(self.rates)
 
     @property
     def sentence(self) -> str:
@@ -111,18 +111,19 @@ def run(
         {name: _against(real, runs[name], one_step[name]) for name in runs}, index=COLUMNS
     ).T
     rates = _rates(fitted, log, truth)
-    study = Study(
+    random = _draws(truth, target)
+    error = _rate_error(rates)
+    table.loc["floor"] = [np.nan, *chaos_floor(truth, target, error, kept=kept, random=random)]
+    return Study(
         target,
         fitted,
         log,
         runs,
         table,
-        (np.nan, np.nan),
         rates,
-        not isinstance(truth.policies[target](torch.zeros(1, SERVERS)), torch.Tensor | tuple),
+        random,
         str(simulation.verdicts["latency"]),
     )
-    return replace(study, floor=chaos_floor(truth, target, study.rate_error / 100, kept=kept))
 
 
 def expert_sim(truth: Truth, frame: pd.DataFrame, target: str) -> pd.DataFrame:
@@ -134,9 +135,15 @@ def expert_sim(truth: Truth, frame: pd.DataFrame, target: str) -> pd.DataFrame:
 
 
 def chaos_floor(
-    truth: Truth, target: str, error: float, *, kept: NDArray[np.bool_], draws: int = 3
-) -> tuple[float, float]:
-    """Roll-out errors of the true system whose rates are off by `error`, in percent.
+    truth: Truth,
+    target: str,
+    error: float,
+    *,
+    kept: NDArray[np.bool_],
+    random: bool = False,
+    draws: int = 4,
+) -> list[float]:
+    """How far the true system is from itself, with rates that are off by `error`.
 
     Policies that compare queues are chaotic: one job sent elsewhere, and all later ones are.
 
@@ -145,17 +152,25 @@ def chaos_floor(
         target: The policy.
         error: Root mean square of the error of the rates' logarithms.
         kept: Which rows count.
+        random: Whether to draw the policy's luck anew, too.
         draws: Over how many draws of the errors to average.
+
+    Returns:
+        Roll-out errors of work and latency in percent, mean latency in ms, and the root mean
+        square of its bias in percent.
     """
     real = _kept(simulate_true(truth, target), kept)
     found = []
     for draw in range(draws):
-        noise = np.random.default_rng(draw).normal(size=SERVERS)
-        factors = np.exp(error * noise / np.sqrt((noise**2).mean()))
-        off = _kept(simulate_true(truth.slowed(factors), target), kept)
-        found.append((_mape(off["work"], real["work"]), _mape(off["latency"], real["latency"])))
-    work, latency = np.mean(found, axis=0)
-    return float(work), float(latency)
+        rng = np.random.default_rng([truth.seed, 3, draw])
+        noise = rng.normal(size=SERVERS)
+        other = truth.slowed(np.exp(error * noise / np.sqrt((noise**2).mean())))
+        if random:
+            other = replace(other, luck=rng.random(truth.luck.shape))
+        off = _kept(simulate_true(other, target), kept)
+        found.append(_against(real, off, real["work"])[1:])
+    work, latency, mean, bias = np.array(found).T
+    return [work.mean(), latency.mean(), mean.mean(), np.sqrt((bias**2).mean())]
 
 
 def _rates(fitted: cs.FittedSCM, log: pd.DataFrame, truth: Truth) -> pd.DataFrame:
@@ -172,6 +187,19 @@ def _rates(fitted: cs.FittedSCM, log: pd.DataFrame, truth: Truth) -> pd.DataFram
             "fitted": np.exp(np.array(took) - np.mean(took)),
         }
     ).rename_axis("server")
+
+
+def _rate_error(rates: pd.DataFrame) -> float:
+    ratio = np.log(rates["fitted"] / rates["true"])
+    return float(np.sqrt((ratio**2).mean()))
+
+
+def _draws(truth: Truth, target: str) -> bool:
+    nobody = {"waiting": torch.zeros(1, SERVERS), "job_size": torch.ones(1)}
+    policy = truth.policies[target]
+    read = inspect.signature(policy).parameters
+    given = {name: value for name, value in nobody.items() if name in read}
+    return isinstance(policy(**given), Distribution)
 
 
 def _against(real: pd.DataFrame, run: pd.DataFrame, one_step: pd.Series[float]) -> list[float]:

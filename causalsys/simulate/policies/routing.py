@@ -10,6 +10,7 @@ servers are distinct, as in Mitzenmacher (2001).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from math import comb
 
 import torch
@@ -99,7 +100,7 @@ class ShortestQueue:
 
     def __call__(self, waiting: Tensor) -> Tensor:
         """The servers' numbers, `[..., trace]`."""
-        return waiting.argmin(-1)
+        return _least(waiting)
 
 
 @dataclass(frozen=True)
@@ -137,17 +138,14 @@ class PowerOfK:
                 found=f"k = {self.k} with {servers} servers",
                 mend=f"Give k from 1 to {servers}.",
             )
-        mine, others = waiting.unsqueeze(-1), waiting.unsqueeze(-2)
-        shorter = (others < mine).sum(-1)
-        alike = (others == mine).sum(-1)
-        all_of = torch.tensor(
-            [comb(m, self.k) / comb(servers, self.k) for m in range(servers + 1)],
-            dtype=torch.float64,
-            device=waiting.device,
-        )
-        # The shortest of the k is one of mine: all have at least as many jobs, but not all more.
-        some = all_of[servers - shorter] - all_of[servers - shorter - alike]
-        return Categorical(probs=some / alike, validate_args=False)
+        # Servers in front, so that the counts run along the long axis: three times as fast.
+        queues = waiting.movedim(-1, 0).contiguous()
+        mine, others = queues.unsqueeze(0), queues.unsqueeze(1)
+        shorter = _counted(others < mine)
+        alike = _counted(others == mine)
+        table = torch.tensor(_odds(servers, self.k), dtype=torch.float64, device=waiting.device)
+        probs = table.take(shorter * (servers + 1) + alike)
+        return Categorical(probs=probs.movedim(0, -1), validate_args=False)
 
 
 @dataclass(frozen=True)
@@ -182,7 +180,7 @@ class LeastLoaded:
         """The servers' numbers, `[..., trace]`."""
         _check_length("LeastLoaded", len(self.rates), waiting)
         rates = torch.tensor(self.rates, dtype=torch.float64, device=waiting.device)
-        return ((waiting + 1) * rates).argmin(-1)
+        return _least((waiting + 1) * rates)
 
 
 @dataclass(frozen=True)
@@ -233,7 +231,7 @@ class Tracker:
         else:
             average, weight = self._learned(memory, last_server, last_work)
         rates = average / torch.where(weight > 0, weight, 1.0)
-        return ((waiting + 1) * rates).argmin(-1), (average, weight)
+        return _least((waiting + 1) * rates), (average, weight)
 
     def _learned(self, memory: Memory, server: Tensor, work: Tensor) -> Memory:
         average, weight = memory
@@ -242,6 +240,30 @@ class Tracker:
         kept, new = self.decay, 1 - self.decay
         seen = kept * average + new * work.to(average.dtype).unsqueeze(-1)
         return torch.where(used, seen, average), torch.where(used, kept * weight + new, weight)
+
+
+@cache
+def _odds(servers: int, k: int) -> list[float]:
+    """A server's odds, by how many are shorter (rows) and how many as short, itself included."""
+    all_of = [comb(m, k) / comb(servers, k) for m in range(servers + 1)]
+    odds = []
+    for shorter in range(servers + 1):
+        for alike in range(servers + 1):
+            possible = 0 < alike <= servers - shorter
+            # The shortest of the k is one of these: all k have as many jobs, but not all more.
+            some = all_of[servers - shorter] - all_of[servers - shorter - alike] if possible else 0
+            odds.append(some / max(alike, 1))
+    return odds
+
+
+def _least(cost: Tensor) -> Tensor:
+    """The first of the least; `argmin` gives the same, and takes twice as long."""
+    return cost.min(-1).indices
+
+
+def _counted(true: Tensor) -> Tensor:
+    """How many are true along the first axis."""
+    return true.view(torch.uint8).sum(0, dtype=torch.int16).long()
 
 
 def _constant(odds: list[float], waiting: Tensor) -> Categorical:
