@@ -21,7 +21,9 @@ from causalsys.scm.supports import Categorical, Support
 
 MEANS = (0.0, 3.0, 15.0, 80.0, math.inf)
 """Half-lives in steps, from the step before alone to all earlier ones alike."""
-SUMMARIES = len(MEANS) + 4
+_CURVED = (0, 2)
+"""Which of the averages are curved, too."""
+SUMMARIES = len(MEANS) + 3 + 4 * len(_CURVED)
 """How many columns a history has."""
 _SCALES = (12.0, 100.0)
 _FEW = 5
@@ -316,7 +318,7 @@ def walk(data: Steps, guess: Guess) -> Iterator[Block]:
         )
         # Where errors vanish no forecast may be shifted by the floor.
         bare = (scale**2 - math.exp(_LOG_CHI) * guess.floor**2).clamp(min=0).sqrt()
-        past = _summaries(means, known, bare)
+        past = _summaries(means, known, bare, spread=guess.spread)
         error = noise - torch.einsum("qst,q->st", past, guess.history)
         yield Block(noise, columns, moved, past, error, scale, weight, steps)
 
@@ -329,13 +331,23 @@ def _scale(logs: Tensor, counts: Tensor, *, guess: Guess) -> Tensor:
     return torch.where(counts[-1] > _FEW, scale, guess.spread).clamp(min=guess.floor)
 
 
-def _summaries(means: Tensor, known: Tensor, scale: Tensor) -> Tensor:
+def _summaries(means: Tensor, known: Tensor, scale: Tensor, *, spread: float) -> Tensor:
     """The columns of the history, `[summary, step, trace]`.
 
-    In units of the scale they also have an offset and a curve: where errors are skewed, robust
-    weights shift a forecast by so much, and so many noises are more or less even.
+    Beside the averages they are an offset and curves, as they are for what a policy makes of the
+    past, and in units of the scale for what a noise does: where errors are skewed, robust weights
+    shift its forecast by so much.
     """
-    level = means[3]
-    first = (~known).to(scale.dtype).expand_as(scale)
-    bare = scale * known
-    return torch.cat([means, torch.stack([first, bare, bare * level, bare * level**2])])
+    found = means.new_empty((SUMMARIES, *scale.shape))
+    found[: len(MEANS)] = means
+    curves = found[len(MEANS) :]
+    curves[0], curves[1] = ~known, known
+    torch.mul(scale, known, out=curves[2])
+    place = 3
+    for which in _CURVED:
+        level = means[which] / spread
+        for curve in (torch.tanh(2 * level), level.abs()):
+            torch.mul(curves[2], curve, out=curves[place])
+            curves[place + 1] = curve
+            place += 2
+    return found
