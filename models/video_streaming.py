@@ -44,3 +44,31 @@ class VideoStreaming(cs.SCM):
     @cs.transition(buffer)
     def play(buffer, download_time):
         return ((buffer - download_time).clamp(min=0) + 4.0).clamp(max=10.0)
+
+
+def streaming(*, levels: int = 6, chunk_seconds: float = 4.0, cap: float = 10.0) -> type[cs.SCM]:
+    """The same model for another service.
+
+    Puffer's chunks are 2.002 s and its buffer holds 15 s: with `log = cs.read_puffer(folder)`, its
+    model is `streaming(levels=len(log.formats), chunk_seconds=2.002, cap=15.0)`. To load what was
+    saved of it, make it again: `cs.load(path, model=streaming(...))`.
+
+    Args:
+        levels: How many bitrates there are.
+        chunk_seconds: Seconds of video in a chunk.
+        cap: The most seconds that the buffer holds.
+    """
+
+    class Streaming(VideoStreaming):
+        size = cs.Observed(cs.Positive("Mbit", size=levels))
+        bitrate = cs.Decision(
+            cs.Categorical(range(levels)),
+            parents=["arm", "buffer", size, "rtt"],
+            mechanism=cs.Logged(),
+        )
+
+        @cs.transition("buffer")
+        def play(buffer, download_time):
+            return ((buffer - download_time).clamp(min=0) + chunk_seconds).clamp(max=cap)
+
+    return Streaming
