@@ -6,6 +6,7 @@
   expert's simulator of CausalSim (Alomar et al., NSDI 2023, section 2), and needs no code of its
   own: each learned variable below the decision is *set* to its recorded values.
 - SLSim: a network without latents; see `baseline_supervised`.
+- Off-policy estimates, where the arms' policies say how likely their choices were; see `offpolicy`.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from causalsys.scm.declaration import Declaration
 from causalsys.simulate.onestep import learned_below
 from causalsys.simulate.simulate import _as_do
 
-REPLAY, EXPERT, SUPERVISED = "replay", "expert", "supervised"
-BASELINES = (REPLAY, EXPERT, SUPERVISED)
+REPLAY, EXPERT, SUPERVISED, OFF_POLICY = "replay", "expert", "supervised", "off-policy"
+BASELINES = (REPLAY, EXPERT, SUPERVISED, OFF_POLICY)
 
 
 def expert(policy: Any, declaration: Declaration, recorded: pd.DataFrame) -> Mapping[str, Any]:
@@ -40,4 +41,4 @@ def expert(policy: Any, declaration: Declaration, recorded: pd.DataFrame) -> Map
     return done
 
 
-__all__ = ["BASELINES", "EXPERT", "REPLAY", "SUPERVISED", "expert"]
+__all__ = ["BASELINES", "EXPERT", "OFF_POLICY", "REPLAY", "SUPERVISED", "expert"]

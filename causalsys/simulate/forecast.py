@@ -37,7 +37,7 @@ Codes = NDArray[np.int64]
 _RATES = (0.5, 0.2, 0.05, 0.01)
 """Of the moving averages that the forecaster is given, beside the last two values."""
 _BINS = 20
-_FEW_STEPS, _FEW_TRACES = 30, 5
+_FEW_STEPS, _FEW_TRACES = 30, 10
 _LEVELS = 64
 """A decision of more levels is looked at without pairs."""
 
@@ -165,7 +165,13 @@ def history(values: Values, layout: Layout) -> tuple[Values, NDArray[np.bool_]]:
 
 
 def biases(
-    error: Values, expected: Values, layout: Layout, *, codes: Codes, levels: tuple[object, ...]
+    error: Values,
+    expected: Values,
+    layout: Layout,
+    *,
+    codes: Codes,
+    levels: tuple[object, ...],
+    level: float = 0.05,
 ) -> tuple[Bias, ...]:
     """The mean error by pair of actions and half of the expected value, with clustered errors.
 
@@ -175,6 +181,7 @@ def biases(
         layout: The rows' traces.
         codes: The action's code, `[row]`.
         levels: Its levels.
+        level: The probability that any of them is rejected by chance.
     """
     rows = np.flatnonzero(~np.isnan(error))
     if not len(rows) or len(levels) > _LEVELS:
@@ -203,16 +210,16 @@ def biases(
         )
         for c in np.flatnonzero(enough)
     ]
-    return _tested(found, met[enough])
+    return _tested(found, met[enough], level)
 
 
-def _tested(found: list[Bias], traces: Codes) -> tuple[Bias, ...]:
+def _tested(found: list[Bias], traces: Codes, level: float) -> tuple[Bias, ...]:
     from dataclasses import replace
 
     from scipy.stats import t
 
     z = np.array([abs(bias.value) / bias.error for bias in found])
-    rejected = holm(2 * t.sf(z, np.maximum(traces - 1, 1)))
+    rejected = holm(2 * t.sf(z, np.maximum(traces - 1, 1)), level)
     return tuple(replace(b, rejected=bool(bad)) for b, bad in zip(found, rejected, strict=True))
 
 

@@ -12,12 +12,15 @@ import numpy as np
 from causalsys.fit.fit import fit
 from causalsys.fit.fitted import Fitted
 from causalsys.fit.options import FitOptions
-from causalsys.simulate.baselines import EXPERT, REPLAY, expert
+from causalsys.simulate.baseline_offpolicy import Recorded
+from causalsys.simulate.baseline_supervised import supervised
+from causalsys.simulate.baselines import EXPERT, OFF_POLICY, REPLAY, SUPERVISED, expert
 from causalsys.simulate.coverage import coverage
 from causalsys.simulate.distance import Codes, Rows, Values, distance, emd, spread
 from causalsys.simulate.forecast import OneStep
 from causalsys.simulate.fragility import PERTURBED, perturbed
 from causalsys.simulate.objective import Objective
+from causalsys.simulate.offpolicy import OffPolicy
 from causalsys.simulate.onestep import one_step
 from causalsys.simulate.resampled import resampled
 from causalsys.simulate.simulate import Simulator
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 _SIMULATED = "simulator"
 _ROLLED = 200_000
 """Rows that are rolled forward once more for the chaos floor."""
+_WRONG = 0.05
 _LEAST = 1e-4
 """The least perturbation: no mechanism is known better by a validation."""
 
@@ -47,6 +51,8 @@ class Plan:
         level: The level of the intervals.
         tolerance: What does not count.
         seed: Fixes all random choices.
+        arms: How many arms are left out: over all of them one is called wrong by chance with
+            the probability `_WRONG`.
     """
 
     trial: Trial
@@ -56,6 +62,7 @@ class Plan:
     level: float
     tolerance: float
     seed: int
+    arms: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,12 +127,16 @@ class LeftOut:
                 seed=self.plan.seed,
             ),
             self.transported,
+            Recorded(self.own).impossible(self.policy),
+            self.off_policy,
         )
 
     @cached_property
     def steps(self) -> tuple[OneStep, ...]:
         """The one-step errors."""
-        return one_step(self.fitted, self.others.found, self.own.found)
+        return one_step(
+            self.fitted, self.others.found, self.own.found, level=_WRONG / self.plan.arms
+        )
 
     @property
     def transported(self) -> bool:
@@ -151,7 +162,33 @@ class LeftOut:
         found = {name: self.simulation.frame(name) for name in self.simulation.policies}
         if REPLAY in self.plan.baselines:
             found[REPLAY] = self.others.recorded
+        keys = self.plan.trial.keys
+        if SUPERVISED in self.plan.baselines and keys is not None:
+            rolled = supervised(
+                self.others, self.policy, again=self.record.again, keys=keys, seed=self.plan.seed
+            )
+            found[SUPERVISED] = rolled.frame(SUPERVISED)
         return found
+
+    @cached_property
+    def record(self) -> Recorded:
+        """The others' traces as policies would see them."""
+        return Recorded(self.others)
+
+    @cached_property
+    def off_policy(self) -> tuple[OffPolicy, ...]:
+        """The off-policy estimates."""
+        if OFF_POLICY not in self.plan.baselines:
+            return ()
+        trial = self.plan.trial
+        return self.record.estimates(
+            self.policy,
+            labels=trial.labels[trial.labels != self.arm],
+            policies=trial.policies,
+            metrics=self.plan.metrics,
+            level=self.plan.level,
+            seed=self.plan.seed,
+        )
 
     @cached_property
     def rolled(self) -> tuple[list[pd.DataFrame], Codes] | None:
@@ -191,7 +228,12 @@ class LeftOut:
             floor,
             _two_sided(beyond, noise),
             "unsure",
-            {n: metric.of(frame) for n, frame in self.frames.items() if n != _SIMULATED},
+            {n: metric.of(frame) for n, frame in self.frames.items() if n != _SIMULATED}
+            | {
+                each.estimator: each.estimate.value
+                for each in self.off_policy
+                if each.metric == metric.name and each.estimate is not None
+            },
         )
 
     def _law(self, column: str) -> Law:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from causalsys.data.table import Table
 from causalsys.fit.abduct import Abducted
@@ -38,7 +41,9 @@ def learned_below(declaration: Declaration) -> list[Node]:
     return [n for n in nodes if n.learned and n.name in reach and n.kind == "observed"]
 
 
-def one_step(fitted: Fitted, others: Abducted, own: Abducted) -> tuple[OneStep, ...]:
+def one_step(
+    fitted: Fitted, others: Abducted, own: Abducted, *, level: float = 0.05
+) -> tuple[OneStep, ...]:
     """The one-step error of each learned variable that a decision reaches.
 
     Variables whose value does not determine one noise are left out: counts, categories, vectors.
@@ -47,10 +52,11 @@ def one_step(fitted: Fitted, others: Abducted, own: Abducted) -> tuple[OneStep, 
         fitted: The model, fitted to the other arms.
         others: Their traces, on which forecasters are learned.
         own: The traces of the arm that was left out.
+        level: The probability that a right mechanism is called wrong.
     """
     codes, levels = actions(own.table, decisions(fitted.declaration))
     return tuple(
-        _of(node, others, own, codes=codes, levels=levels)
+        _of(node, others, own, codes=codes, levels=levels, level=level)
         for node in learned_below(fitted.declaration)
         if tellable(fitted, node)
     )
@@ -82,7 +88,13 @@ def actions(table: Table, names: list[str]) -> tuple[Codes, tuple[object, ...]]:
 
 
 def _of(
-    node: Node, others: Abducted, own: Abducted, *, codes: Codes, levels: tuple[object, ...]
+    node: Node,
+    others: Abducted,
+    own: Abducted,
+    *,
+    codes: Codes,
+    levels: tuple[object, ...],
+    level: float,
 ) -> OneStep:
     noise, earlier = noise_of(own, node), noise_of(others, node)
     expected, known = Forecaster.learn(earlier, others.table.layout).expect(noise, own.table.layout)
@@ -101,7 +113,7 @@ def _of(
     apart = (line - _line(forecast, positive)) / scale
     slope = float(wrong[here] @ apart[here]) / max(float(wrong[here] @ wrong[here]), _TINY)
     error = np.where(here, wrong * slope, np.nan)
-    found = biases(error, expected, own.table.layout, codes=codes, levels=levels)
+    found = biases(error, expected, own.table.layout, codes=codes, levels=levels, level=level)
     size, chance = transport(found)
 
     size_of = np.abs(value) + _TINY if positive else np.full(len(value), scale)
@@ -127,12 +139,17 @@ def noise_of(found: Abducted, node: Node) -> Values:
     return np.asarray(noise[0].expand(found.table.rows).double().numpy())
 
 
-def pushed(found: Abducted, node: Node, noise: Values) -> Values:
-    """The values that some noise gives under the rows' own parents, `[row]`."""
+def pushed(
+    found: Abducted, node: Node, noise: Values, *, parents: Mapping[str, Tensor] | None = None
+) -> Values:
+    """The values that some noise gives, `[row]`: under the rows' own parents, or others `[row]`."""
     mechanism = found.mechanisms[node.name].members(torch.zeros(1, dtype=torch.int64))
-    parents = {key: parent[:1] for key, parent in found.table.parents_of(node).items()}
+    if parents is None:
+        under = {key: parent[:1] for key, parent in found.table.parents_of(node).items()}
+    else:
+        under = {key: parent[None] for key, parent in parents.items()}
     with torch.no_grad():
-        return np.asarray(mechanism.push(torch.from_numpy(noise)[None], parents)[0].numpy())
+        return np.asarray(mechanism.push(torch.from_numpy(noise)[None], under)[0].numpy())
 
 
 def _line(value: Values, positive: bool) -> Values:

@@ -54,7 +54,7 @@ def validate(
         only: The arms to leave out; by default all that have a policy.
         exclude: Arms not to leave out.
         baselines: What to show beside: "replay", "expert", "supervised" (a network, the slowest
-            part of a validation).
+            part of a validation), "off-policy".
         ensemble: How many parameter draws each fit has. With one, the chaos floor comes from
             the one-step error that was achieved.
         level: The level of the intervals.
@@ -85,6 +85,7 @@ def validate(
         level,
         tolerance,
         count(seed, "seed", least=0),
+        len(arms),
     )
     found = [
         LeftOut.of(arm, plan).compared() for arm in tracked(arms, what=f"validating {trial.name}")

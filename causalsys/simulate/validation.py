@@ -13,6 +13,7 @@ from causalsys.query.draws import Estimate
 from causalsys.simulate.coverage import Coverage
 from causalsys.simulate.distance import Distance
 from causalsys.simulate.forecast import OneStep
+from causalsys.simulate.offpolicy import OffPolicy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +94,9 @@ class ArmValidation:
         laws: The outcomes' distributions.
         coverage: How much of what was simulated the other arms cover.
         transported: Whether no one-step bias between actions is there beyond chance.
-        off_policy: In words, for each off-policy estimate that was refused, why.
+        impossible: The share of its own recorded steps whose choice its policy could not have
+            made: what ran was another one. NaN where that cannot be told.
+        off_policy: The off-policy estimates, or why there are none.
     """
 
     arm: str
@@ -103,7 +106,8 @@ class ArmValidation:
     laws: tuple[Law, ...]
     coverage: tuple[Coverage, ...]
     transported: bool
-    off_policy: Mapping[str, str] = field(default_factory=dict)
+    impossible: float = float("nan")
+    off_policy: tuple[OffPolicy, ...] = ()
 
     @property
     def trust(self) -> Trust:
@@ -111,7 +115,7 @@ class ArmValidation:
         found = {each.trust for each in self.metrics} | {each.trust for each in self.laws}
         if not self.transported or "distrust" in found:
             return "distrust"
-        return "unsure" if "unsure" in found else "trust"
+        return "unsure" if "unsure" in found or self.impossible > 0 else "trust"
 
 
 @dataclass(frozen=True, repr=False)

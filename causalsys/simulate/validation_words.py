@@ -34,10 +34,18 @@ def _arm(found: Validation, arm: ArmValidation) -> list[str]:
     lines += [f"  {_one_step(each, found.tolerance)}" for each in arm.one_step]
     lines += [f"  {_metric(each)}" for each in arm.metrics]
     lines += [f"  {_law(each)}" for each in arm.laws]
-    for each in arm.coverage:
-        if each.share < _COVERED:
-            lines.append(f"  extrapolates: {each}")
-    lines += [f"  off-policy, {name}: {why}" for name, why in arm.off_policy.items()]
+    lines += [f"  extrapolates: {reach}" for reach in arm.coverage if reach.share < _COVERED]
+    if arm.impossible > 0:
+        lines.append(
+            f"  its policy could not have chosen {arm.impossible:.1%} of its recorded steps: is it "
+            "what ran?"
+        )
+    lines += [f"  off-policy {each}" for each in arm.off_policy if each.estimate is not None]
+    refused: dict[str, list[str]] = {}
+    for other in arm.off_policy:
+        if other.refused and other.estimator not in refused.setdefault(other.refused, []):
+            refused[other.refused].append(other.estimator)
+    lines += [f"  off-policy, {' and '.join(by)}: {why}" for why, by in refused.items()]
     return lines
 
 
