@@ -94,24 +94,28 @@ def objective(goal: Goal, *, columns: Iterable[object], name: str = "") -> Objec
 
 
 def _named(goal: str, known: list[str], name: str) -> Objective:
+    column, quantile = split_goal(goal, known)
+    return Objective(name or goal, lambda frame: _numbers(frame[column], goal), quantile)
+
+
+def split_goal(goal: str, known: list[str]) -> tuple[str, float | None]:
+    """The column that a written objective is about, and which quantile; None for the mean."""
     statistic, _, column = goal.rpartition(" ")
     if goal in known:
         statistic, column = "mean", goal
     if column not in known:
         raise UnknownNameError.among(column, known, where="the columns")
     if statistic in ("", "mean"):
-        quantile = None
-    elif statistic == "max":
-        quantile = 1.0
-    elif found := re.fullmatch(r"p(\d{1,2}(?:\.\d+)?)", statistic):
-        quantile = float(found[1]) / 100
-    else:
-        raise QueryError(
-            "objective",
-            found=f"{statistic!r} as the statistic of {column}",
-            mend='Write "mean latency", "p99 latency" or "max latency".',
-        )
-    return Objective(name or goal, lambda frame: _numbers(frame[column], goal), quantile)
+        return column, None
+    if statistic == "max":
+        return column, 1.0
+    if found := re.fullmatch(r"p(\d{1,2}(?:\.\d+)?)", statistic):
+        return column, float(found[1]) / 100
+    raise QueryError(
+        "objective",
+        found=f"{statistic!r} as the statistic of {column}",
+        mend='Write "mean latency", "p99 latency" or "max latency".',
+    )
 
 
 def _function(function: Callable[..., Any], known: list[str]) -> Callable[[pd.DataFrame], Values]:

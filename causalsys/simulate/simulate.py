@@ -8,7 +8,7 @@ recorded.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import pandas as pd
@@ -87,11 +87,13 @@ class Simulator:
         fitted: The model.
         recorded: The rows as they were given.
         found: What was abducted of them.
+        luck: Fixes random policies, where that is another seed than the abduction's.
     """
 
     fitted: Fitted
     recorded: pd.DataFrame
     found: Abducted
+    luck: int | None = None
 
     @classmethod
     def of(cls, fitted: Fitted, traces: object, *, members: int = 1, seed: int = 0) -> Self:
@@ -107,6 +109,8 @@ class Simulator:
         dos = [_as_do(each, name, declaration) for name, each in _named(policies).items()]
         verdicts = _verdicts(self.fitted, dos, evidence=_told(table), frame=self.recorded)
         plan = _plan(self.fitted, self.found)
+        if self.luck is not None:
+            plan = replace(plan, seed=self.luck)
         values = plan.predict([_world(do, self.fitted, plan, index=table.index) for do in dos])
         return Simulation(
             tuple(policies),

@@ -1,0 +1,142 @@
+"""Simulation of more traces than memory holds: batch by batch, and what is kept of each adds up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from causalsys.data.stream import Batch, Piece, Stream
+from causalsys.data.traces import Traces
+from causalsys.engine.base import Engine, seed_of
+from causalsys.engine.here import Here
+from causalsys.engine.progress import tracked
+from causalsys.errors import InterventionError, QueryError
+from causalsys.fit.fitted import Fitted
+from causalsys.query.asked import count
+from causalsys.simulate.aggregate import RECORDED, Aggregates
+from causalsys.simulate.collect import Collector, wanted_columns
+from causalsys.simulate.objective import Goal
+from causalsys.simulate.simulate import Simulator, _named
+from causalsys.simulate.written import folder_for, write
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BATCH = 500_000
+"""Rows in a batch."""
+
+
+def simulate_batches(
+    fitted: Fitted,
+    path: str | Path,
+    *,
+    policies: Mapping[str, Any],
+    objectives: Iterable[Goal] | Mapping[str, Goal] = (),
+    rows: str | Path | None = None,
+    engine: Engine | None = None,
+    seed: int = 0,
+    batch: int = BATCH,
+    trace: str = "trace",
+    step: str = "step",
+) -> Aggregates:
+    """What traces in a parquet file or folder would have been under policies that never ran.
+
+    As `cs.simulate`, for traces of which not all fit into memory. They are read in batches of
+    whole traces; each is abducted once for all policies, and of its rows only aggregates are kept.
+    The numbers depend neither on the engine nor on the size of the batches, as long as the rows
+    determine the noises; where these must be drawn (missing cells, mechanisms that are no
+    bijection), the draws are those of the batch.
+
+    Args:
+        fitted: A model with a decision.
+        path: A parquet file or folder. The rows of a trace are adjacent and in order; a trace may
+            go on in the next file, by the order of their paths.
+        policies: As for `cs.simulate`; no policy may be named "recorded".
+        objectives: Means and quantiles to keep ready, as a list or by name: "p99 latency", or a
+            function of columns with a value for each row (see `cs.validate_fix`). It is given whole
+            traces, some at a time.
+        rows: A folder to write the simulated rows to, with one folder for each policy. It appears
+            once all of them are written.
+        engine: Where to work: `cs.Here()`, this process, by default; `cs.Cores(n)`.
+        seed: Fixes random policies; a trace's draws go by its name, not by its batch.
+        batch: The most rows of a batch. Memory grows with it, and so does speed, up to a point.
+        trace: The column that names a row's trace.
+        step: The column that numbers a trace's steps.
+
+    Returns:
+        Means, quantiles, shares and intervals of every column and objective, under each policy and
+        as recorded. What is computed of other traces in the same way can be added to it.
+
+    Raises:
+        DataError: The file cannot be read, or its traces have gaps or come back.
+        EvidenceError: The traces do not fit the model.
+        InterventionError: A policy cannot be used, or returned what is no decision.
+        NotIdentifiedError: Graph, shapes and data cannot carry what the policies change.
+        QueryError: An objective cannot be had from batches, or `rows` is there already.
+        EngineError: A worker was lost.
+
+    Example:
+        >>> import causalsys as cs, numpy as np, pandas as pd, tempfile
+        >>> class Queue(cs.SCM):
+        ...     arrivals = cs.Observed(cs.Positive("req"), mechanism=cs.Marginal())
+        ...     waiting = cs.State(cs.Positive("req"))
+        ...     served = cs.Decision(cs.Positive("req"), [waiting], mechanism=cs.Logged())
+        ...     @cs.transition(waiting)
+        ...     def later(waiting, arrivals, served):
+        ...         return (waiting + arrivals - served).clamp(min=0)
+        >>> rng = np.random.default_rng(0)
+        >>> log = pd.DataFrame({"trace": np.repeat([0, 1], 50), "step": [*range(50)] * 2})
+        >>> log["arrivals"], log["served"] = rng.exponential(2, 100), rng.uniform(0, 4, 100)
+        >>> fitted = Queue.fit(log, ensemble=2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     log.to_parquet(f"{folder}/log.parquet")
+        ...     found = simulate_batches(
+        ...         fitted, folder, policies={"all": lambda waiting: waiting},
+        ...         objectives=["p99 served"])
+        >>> found
+        <Aggregates of 2 traces, 100 steps, under all>
+        >>> bool(abs(found.mean("served") - log["served"].mean()) < 1e-9)
+        True
+    """
+    seed, batch = count(seed, "seed", least=0), count(batch, "batch")
+    if not isinstance(engine or Here(), Engine):
+        raise QueryError("engine", found=repr(engine), mend="Use cs.Here() or cs.Cores(n).")
+    if RECORDED in _named(policies):
+        raise InterventionError(
+            RECORDED, found="a policy of that name", mend="Name it otherwise: the log is called so."
+        )
+    objectives = dict(objectives) if isinstance(objectives, Mapping) else list(objectives)
+    stream = Stream.open(path, trace=trace, step=step, what="traces")
+    wanted = wanted_columns(fitted.schema, stream.columns, objectives)
+    columns = stream.columns if rows is not None else [trace, step, *wanted]
+    collector = Collector.of(fitted.schema, columns, objectives)
+    pieces = stream.pieces(batch)
+    with folder_for(rows, tuple(policies)) as folder:
+
+        def work(piece: Piece) -> Aggregates:
+            found: Aggregates | None = None
+            frames = stream.frames(piece.batches, columns=columns)
+            for each, frame in zip(piece.batches, frames, strict=True):
+                part = simulated(each, Traces(frame, trace=trace, step=step))
+                found = part if found is None else found + part
+            assert found is not None
+            return found
+
+        def simulated(each: Batch, traces: Traces) -> Aggregates:
+            simulator = Simulator.of(fitted, traces, seed=seed_of(seed, each.first))
+            simulation = replace(simulator, luck=seed).run(policies)
+
+            def keep(policy: str, frame: pd.DataFrame) -> None:
+                if folder is not None:
+                    write(frame, folder, policy=policy, start=each.start)
+
+            return collector.collect(simulation, lengths=each.lengths, keep=keep)
+
+        whole: Aggregates | None = None
+        parts = (engine or Here()).map(work, pieces)
+        for part in tracked(parts, what="simulating", total=len(pieces)):
+            whole = part if whole is None else whole + part
+    assert whole is not None
+    return whole
