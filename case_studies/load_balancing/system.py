@@ -35,7 +35,6 @@ GAP_MS = 50.0
 LOAD = 0.6
 PAIRS = ((3, 4), (4, 5), (1, 2), (0, 3), (3, 6), (0, 1), (5, 7), (1, 7))
 MEANS = np.logspace(1, 2.5, 50)
-SPREADS = np.linspace(0, 0.5, 50)
 DRAWS = 6  # uniform numbers for each step: see `_jobs`
 Policy = Callable[..., Any]
 Floats = NDArray[np.float64]
@@ -108,6 +107,7 @@ def generate(
     redraw: float = 1 / 12000,
     rank_one: bool = True,
     sees_size: bool = False,
+    least_spread: float = 0.0,
 ) -> tuple[pd.DataFrame, Truth]:
     """Run the trial.
 
@@ -118,12 +118,21 @@ def generate(
         redraw: The probability that a new regime of sizes begins with a job.
         rank_one: Work is size times rate. Otherwise also a power and an offset per server.
         sees_size: The arm "oracle" gives way to one that sees the job's size, "size_aware".
+        least_spread: Of a regime's sizes over their mean. The paper's 0 makes all jobs of one
+            regime in fifty exactly alike, and two such jobs give two servers' ratio exactly.
 
     Returns:
         The log (`trace, step, arm, gap, server, work, latency`), and what is not in it.
     """
     servers = draw_servers(seed, rank_one=rank_one)
-    size, gap, luck = _jobs(traces, steps, seed=seed, redraw=redraw, servers=servers)
+    size, gap, luck = _jobs(
+        traces,
+        steps,
+        seed=seed,
+        redraw=redraw,
+        servers=servers,
+        spreads=np.linspace(least_spread, 0.5, 50),
+    )
     policies = policies_for(servers)
     if sees_size:
         aware = SizeAware(policies["oracle"].rates, float(np.median(size)))  # type: ignore[attr-defined]
@@ -177,7 +186,7 @@ def policies_for(servers: Servers) -> dict[str, Policy]:
 
 
 def _jobs(
-    traces: int, steps: int, *, seed: int, redraw: float, servers: Servers
+    traces: int, steps: int, *, seed: int, redraw: float, servers: Servers, spreads: Floats
 ) -> tuple[Floats, Floats, Floats]:
     """Sizes, gaps and luck, `[step, trace]`, from streams of each trace's own."""
     size, gap, luck = (np.empty((steps, traces)) for _ in range(3))
@@ -193,7 +202,7 @@ def _jobs(
         begins[0] = True
         at = np.maximum.accumulate(np.where(begins, np.arange(steps)[:, None], 0), axis=0)
         level = np.take_along_axis(MEANS[_cell(uniform[..., 1])], at, axis=0)
-        spread = np.take_along_axis(SPREADS[_cell(uniform[..., 2])], at, axis=0)
+        spread = np.take_along_axis(spreads[_cell(uniform[..., 2])], at, axis=0)
         raw = level * (1 + spread * ndtri(np.clip(uniform[..., 3], 1e-300, None)))
         size[:, block] = np.clip(raw, 3, 1000) * scale
         gap[:, block] = -GAP_MS * np.log1p(-uniform[..., 4])
