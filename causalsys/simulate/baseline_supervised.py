@@ -7,7 +7,7 @@ steps, where the action *was* the recorded one, it learns to repeat the outcome 
 whatever the action; that is what makes it a fair picture of supervised simulators.
 
 The network is scikit-learn's `MLPRegressor` on standardised columns, stopped early, on at most
-100,000 steps. It is put in the place of the mechanisms of a second declaration, which is rolled
+40,000 steps, drawn at random. It is put in the place of the mechanisms of a second declaration, which is rolled
 forward as any other: so policies see in it whatever they see in the model.
 """
 
@@ -42,9 +42,9 @@ from causalsys.simulate.simulation import Simulation
 if TYPE_CHECKING:
     import pandas as pd
 
-_ROWS = 100_000
+_ROWS = 40_000
 _UNITS = (128, 128)
-_PASSES = 40
+_PASSES = 25
 _PREDICTED, _LOGGED = "predicted", "logged_"
 
 

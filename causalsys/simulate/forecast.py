@@ -24,7 +24,7 @@ the other. So three figures are told:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +54,8 @@ class Bias:
             deviations otherwise.
         error: Its standard error, clustered by trace.
         steps: How many steps it is told by.
-        rejected: Whether it is there beyond chance, all pairs being looked at (Holm, 1979).
+        rejected: Whether it is there beyond chance, all pairs of different actions being looked
+            at (Holm, 1979).
     """
 
     before: object
@@ -96,8 +97,9 @@ class OneStep:
 
     @property
     def worst(self) -> Bias | None:
-        """The pair whose bias is the most certain."""
-        return max(self.biases, key=lambda b: abs(b.value) / b.error, default=None)
+        """The pair of different actions whose bias is the most certain."""
+        moved = [bias for bias in self.biases if bias.before != bias.after]
+        return max(moved, key=lambda b: abs(b.value) / b.error, default=None)
 
     def wrong(self, tolerance: float) -> bool:
         """Whether a bias larger than `tolerance` is there beyond chance."""
@@ -214,12 +216,14 @@ def biases(
 
 
 def _tested(found: list[Bias], traces: Codes, level: float) -> tuple[Bias, ...]:
-    from dataclasses import replace
-
+    """Reject what is beyond chance: of pairs whose action changed; the rest shows the forecast."""
     from scipy.stats import t
 
+    moved = np.array([bias.before != bias.after for bias in found], dtype=bool)
     z = np.array([abs(bias.value) / bias.error for bias in found])
-    rejected = holm(2 * t.sf(z, np.maximum(traces - 1, 1)), level)
+    rejected = np.zeros(len(found), dtype=bool)
+    if moved.any():
+        rejected[moved] = holm(2 * t.sf(z, np.maximum(traces - 1, 1))[moved], level)
     return tuple(replace(b, rejected=bool(bad)) for b, bad in zip(found, rejected, strict=True))
 
 
