@@ -65,7 +65,7 @@ def fit_moments(
     mechanism = started(mechanism, sample, generator=generator)
     data = grids(mechanism, sample, course=course, propensity=propensity)
     spec = type(mechanism.spec).__name__
-    found = [_estimated(each, generator=generator, spec=spec) for each in data]
+    found = [estimated(each, generator=generator, spec=spec) for each in data]
     return with_slopes(
         mechanism,
         sample,
@@ -77,7 +77,7 @@ def fit_moments(
     )
 
 
-def _estimated(data: Steps, *, generator: torch.Generator, spec: str) -> tuple[Guess, Equations]:
+def estimated(data: Steps, *, generator: torch.Generator, spec: str) -> tuple[Guess, Equations]:
     """The root of the moments, and the equations there."""
     live, traces = int((data.weight > 0).sum()), data.line.shape[1]
     few = min(math.ceil(_ROWS_AT_FIRST * traces / max(live, 1)), traces)
