@@ -2,6 +2,8 @@
 
 from causalsys.data.puffer import PufferLog, read_puffer
 from causalsys.data.traces import Traces
+from causalsys.engine.cores import Cores
+from causalsys.engine.here import Here
 from causalsys.fitted import FittedSCM, load
 from causalsys.model import SCM
 from causalsys.query.dimension import latent_dimension
@@ -43,6 +45,7 @@ from causalsys.scm.variables import (
     transition,
 )
 from causalsys.simulate import policies
+from causalsys.simulate.batches import simulate_batches
 from causalsys.simulate.diagnose import diagnose
 from causalsys.simulate.fix import validate_fix
 from causalsys.simulate.simulate import simulate
@@ -57,6 +60,7 @@ __all__ = [
     "Boolean",
     "BoostedTrees",
     "Categorical",
+    "Cores",
     "Count",
     "CountRegression",
     "Custom",
@@ -65,6 +69,7 @@ __all__ = [
     "FittedSCM",
     "Fraction",
     "GumbelMax",
+    "Here",
     "HiddenMarkov",
     "Known",
     "Latent",
@@ -100,6 +105,7 @@ __all__ = [
     "policy",
     "read_puffer",
     "simulate",
+    "simulate_batches",
     "suggest_graph",
     "transition",
     "tune",
