@@ -21,11 +21,23 @@ def main() -> None:
     parser.add_argument("--target", default="shortest_queue", help="the arm that is left out")
     parser.add_argument("--traces", type=int, default=320)
     parser.add_argument("--steps", type=int, default=500, help="jobs in a trace")
+    parser.add_argument(
+        "--least-spread",
+        type=float,
+        default=0.05,
+        help="of sizes within a regime, over their mean; 0 in the paper (see README.md)",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the results")
     args = parser.parse_args()
     begun = time.monotonic()
-    study = run(args.traces, args.steps, target=args.target, seed=args.seed)
+    study = run(
+        args.traces,
+        args.steps,
+        target=args.target,
+        seed=args.seed,
+        least_spread=args.least_spread,
+    )
     args.out.mkdir(parents=True, exist_ok=True)
     figure = draw(study)
     figure.savefig(args.out / "load_balancing.png", dpi=150)
