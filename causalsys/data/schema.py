@@ -73,7 +73,10 @@ def _with_levels(node: Node, support: Categorical, frame: pd.DataFrame) -> Categ
     if missing := [name for name in names if name not in frame.columns]:
         raise no_column(node.name, missing[0], frame.columns)
     cells = frame[names].to_numpy(dtype=object).ravel()
-    levels = sorted({_level(value, node) for value in cells[~pd.isna(cells)]}, key=_order)
+    cells = cells[~pd.isna(cells)]
+    if pd.api.types.infer_dtype(cells) == "string":
+        cells = pd.unique(cells)  # in C: there may be millions of rows
+    levels = sorted({_level(value, node) for value in cells}, key=_order)
     if len(levels) < 2:
         raise DataError(
             node.name,
