@@ -2,6 +2,7 @@
 
 from causalsys.data.puffer import PufferLog, read_puffer
 from causalsys.data.traces import Traces
+from causalsys.engine.base import Engine
 from causalsys.engine.cores import Cores
 from causalsys.engine.here import Here
 from causalsys.fitted import FittedSCM, load
@@ -45,6 +46,7 @@ from causalsys.scm.variables import (
     transition,
 )
 from causalsys.simulate import policies
+from causalsys.simulate.aggregate import Aggregates
 from causalsys.simulate.batches import simulate_batches
 from causalsys.simulate.diagnose import diagnose
 from causalsys.simulate.fix import validate_fix
@@ -55,6 +57,7 @@ from causalsys.simulate.validate import validate
 __version__ = "0.1.0"
 __all__ = [
     "SCM",
+    "Aggregates",
     "Arm",
     "AutoRegressive",
     "Boolean",
@@ -65,6 +68,7 @@ __all__ = [
     "CountRegression",
     "Custom",
     "Decision",
+    "Engine",
     "Fifo",
     "FittedSCM",
     "Fraction",

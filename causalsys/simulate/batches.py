@@ -16,7 +16,7 @@ from causalsys.errors import InterventionError, QueryError
 from causalsys.fit.fitted import Fitted
 from causalsys.query.asked import count
 from causalsys.simulate.aggregate import RECORDED, Aggregates
-from causalsys.simulate.collect import Collector, wanted_columns
+from causalsys.simulate.collect import Collector, named_goals, wanted_columns
 from causalsys.simulate.objective import Goal
 from causalsys.simulate.simulate import Simulator, _named
 from causalsys.simulate.written import folder_for, write
@@ -24,8 +24,8 @@ from causalsys.simulate.written import folder_for, write
 if TYPE_CHECKING:
     import pandas as pd
 
-BATCH = 500_000
-"""Rows in a batch."""
+_ROWS = 3_000_000
+"""Rows in a batch, those under each policy counted, and four times those that were recorded."""
 
 
 def simulate_batches(
@@ -37,7 +37,7 @@ def simulate_batches(
     rows: str | Path | None = None,
     engine: Engine | None = None,
     seed: int = 0,
-    batch: int = BATCH,
+    batch: int | None = None,
     trace: str = "trace",
     step: str = "step",
 ) -> Aggregates:
@@ -61,7 +61,8 @@ def simulate_batches(
             once all of them are written.
         engine: Where to work: `cs.Here()`, this process, by default; `cs.Cores(n)`.
         seed: Fixes random policies; a trace's draws go by its name, not by its batch.
-        batch: The most rows of a batch. Memory grows with it, and so does speed, up to a point.
+        batch: The most rows of a batch. Memory grows with it, and so does speed, up to a point; by
+            default half a million for two policies, fewer for more.
         trace: The column that names a row's trace.
         step: The column that numbers a trace's steps.
 
@@ -100,19 +101,19 @@ def simulate_batches(
         >>> bool(abs(found.mean("served") - log["served"].mean()) < 1e-9)
         True
     """
-    seed, batch = count(seed, "seed", least=0), count(batch, "batch")
+    seed = count(seed, "seed", least=0)
     if not isinstance(engine or Here(), Engine):
         raise QueryError("engine", found=repr(engine), mend="Use cs.Here() or cs.Cores(n).")
     if RECORDED in _named(policies):
         raise InterventionError(
             RECORDED, found="a policy of that name", mend="Name it otherwise: the log is called so."
         )
-    objectives = dict(objectives) if isinstance(objectives, Mapping) else list(objectives)
+    objectives = named_goals(objectives)
     stream = Stream.open(path, trace=trace, step=step, what="traces")
     wanted = wanted_columns(fitted.schema, stream.columns, objectives)
     columns = stream.columns if rows is not None else [trace, step, *wanted]
     collector = Collector.of(fitted.schema, columns, objectives)
-    pieces = stream.pieces(batch)
+    pieces = stream.pieces(_most(batch, stream, policies))
     with folder_for(rows, tuple(policies)) as folder:
 
         def work(piece: Piece) -> Aggregates:
@@ -140,3 +141,10 @@ def simulate_batches(
             whole = part if whole is None else whole + part
     assert whole is not None
     return whole
+
+
+def _most(batch: int | None, stream: Stream, policies: Mapping[str, Any]) -> int:
+    """How many rows a batch may have."""
+    if batch is not None:
+        return count(batch, "batch")
+    return max(_ROWS // (len(policies) + 4), int(stream.lengths.max()))

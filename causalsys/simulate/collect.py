@@ -22,6 +22,10 @@ from causalsys.simulate.sketch import Sketch
 if TYPE_CHECKING:
     import pandas as pd
 
+Goals = Sequence[tuple[str, Goal]]
+_GREATEST = 1e100
+"""Squares of sums of what is larger may be no doubles."""
+
 
 @dataclass(frozen=True)
 class Collector:
@@ -42,9 +46,7 @@ class Collector:
     further: tuple[Objective, ...]
 
     @classmethod
-    def of(
-        cls, schema: Schema, columns: Sequence[str], objectives: Iterable[Goal] | Mapping[str, Goal]
-    ) -> Collector:
+    def of(cls, schema: Schema, columns: Sequence[str], objectives: Goals) -> Collector:
         """What is wanted, checked.
 
         Raises:
@@ -60,7 +62,7 @@ class Collector:
                 plain.append(column)
         goals: dict[str, tuple[str, float | None]] = {}
         further: list[Objective] = []
-        for name, goal in _named(objectives):
+        for name, goal in objectives:
             checked = objective(goal, columns=columns, name=name)
             column, quantile = (
                 split_goal(goal, list(columns)) if isinstance(goal, str) else ("", None)
@@ -135,10 +137,10 @@ class Collector:
         }
         values |= {goal.name: _by_row(goal, frame) for goal in self.further}
         for name, each in values.items():
-            if np.isinf(each).any():
+            if (large := np.abs(each) > _GREATEST).any():
                 raise QueryError(
                     name,
-                    found=f"an infinite value in {int(np.isinf(each).sum())} rows",
+                    found=f"infinite or hardly finite values in {int(large.sum())} rows",
                     mend="Say what such a row counts for: a mean of it would say nothing.",
                 )
             gone = np.isnan(each)
@@ -160,12 +162,10 @@ def _together(worlds: Mapping[str, tuple[ByTrace, Sketch]]) -> Numbers:
     return Numbers(tuple(worlds), Moments.of(parts), sketches)
 
 
-def wanted_columns(
-    schema: Schema, columns: Sequence[str], objectives: Iterable[Goal] | Mapping[str, Goal]
-) -> list[str]:
+def wanted_columns(schema: Schema, columns: Sequence[str], objectives: Goals) -> list[str]:
     """The columns to read: those of the model, and those that objectives look at."""
     found = {c for node in schema.declaration.nodes.values() for c in columns_of(node)}
-    for _, goal in _named(objectives):
+    for _, goal in objectives:
         if isinstance(goal, str):
             found.add(split_goal(goal, list(columns))[0])
         elif isinstance(goal, Objective):
@@ -181,7 +181,12 @@ def wanted_columns(
     return [column for column in columns if column in found]
 
 
-def _named(objectives: Iterable[Goal] | Mapping[str, Goal]) -> list[tuple[str, Goal]]:
+def named_goals(objectives: Iterable[Goal] | Mapping[str, Goal]) -> Goals:
+    """Objectives with their names, empty where they have none.
+
+    Raises:
+        QueryError: They are no list and no mapping.
+    """
     if isinstance(objectives, str) or not isinstance(objectives, Iterable):
         raise QueryError(
             "objectives",

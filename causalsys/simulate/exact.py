@@ -11,6 +11,7 @@ Method: R. M. Neal, Fast exact summation using small and large superaccumulators
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -61,9 +62,9 @@ class ExactSums:
         return cls(places)
 
     @classmethod
-    def zeros(cls, count: int) -> ExactSums:
-        """Sums of nothing."""
-        return cls(np.zeros((count, _PLACES), dtype=np.int64))
+    def side_by_side(cls, sums: Sequence[ExactSums]) -> ExactSums:
+        """Several sums as one."""
+        return cls(np.concatenate([each.places for each in sums]))
 
     def __add__(self, other: ExactSums) -> ExactSums:
         return ExactSums(self.places + other.places)

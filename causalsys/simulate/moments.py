@@ -77,10 +77,18 @@ class Moments:
         n, s = (np.stack([getattr(each, part) for each in seen], 1) for part in ("count", "total"))
         z = np.concatenate([n, s], axis=1)
         first, second = np.triu_indices(z.shape[1])
-        between = np.divide(s * s, n, out=np.zeros_like(s), where=n > 0)
-        within = np.stack([each.within for each in seen], axis=1)
-        parts = [z, z[:, first] * z[:, second], within, between]
-        return cls(len(seen), len(z), ExactSums.of(np.concatenate(parts, axis=1)))
+        mean = np.divide(s, n, out=np.zeros_like(s), where=n > 0)
+        # S²/n is S times the mean as it was rounded, and S times what rounding left.
+        product, lost = _product(n, mean)
+        left = np.divide(s - product - lost, n, out=np.zeros_like(s), where=n > 0)
+        parts = [
+            (z,),
+            _product(z[:, first], z[:, second]),
+            (np.stack([each.within for each in seen], axis=1),),
+            (*_product(s, mean), s * left),
+        ]
+        sums = [ExactSums.of(np.concatenate(part)) for part in parts]
+        return cls(len(seen), len(z), ExactSums.side_by_side(sums))
 
     def __add__(self, other: Moments) -> Moments:
         return Moments(self.worlds, self.traces + other.traces, self.sums + other.sums)
@@ -150,3 +158,18 @@ class Moments:
     def _products(self, one: int, other: int) -> Fraction:
         size, (low, high) = 2 * self.worlds, sorted((one, other))
         return self._all[size + low * size - low * (low - 1) // 2 + high - low]
+
+
+def _product(a: Values, b: Values) -> tuple[Values, Values]:
+    """A product, and what rounding lost of it (T. J. Dekker, Numer. Math. 18, 1971)."""
+    product = a * b
+    (high_a, low_a), (high_b, low_b) = _halves(a), _halves(b)
+    lost = low_a * low_b - (((product - high_a * high_b) - low_a * high_b) - high_a * low_b)
+    return product, lost
+
+
+def _halves(a: Values) -> tuple[Values, Values]:
+    """Two numbers of half the digits, whose sum it is."""
+    high = a * 134217729.0
+    high = high - (high - a)
+    return high, a - high
