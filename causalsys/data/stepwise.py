@@ -253,7 +253,8 @@ def _fine(value: Tensor, support: Support, *, exact: bool) -> bool:
         return True
     least, most = (float(end) for end in value.aminmax())
     if isinstance(support, Categorical):
-        return least >= 0 and most < support.cardinality
+        whole = not value.is_floating_point() or bool((value == value.floor()).all())
+        return least >= 0 and most < support.cardinality and whole
     if not exact:
         return least == least and most == most
     if not (least > -_ENDLESS and most < _ENDLESS):

@@ -71,10 +71,11 @@ class Chance:
         distribution's quantile.
         """
         if isinstance(distribution, Categorical):
-            probability = distribution.probs
-            race = -self.uniform(step, live, width=probability.shape[-1]).log_()
-            # Whose exponential clock rings first, which is the same as Gumbel-max.
-            return (race / probability).argmin(-1)
+            race = -self.uniform(step, live, width=distribution.param_shape[-1]).log_()
+            if "probs" in vars(distribution):
+                # Whose exponential clock rings first, which is the same as Gumbel-max.
+                return (race / distribution.probs).argmin(-1)
+            return (distribution.logits - race.log_()).argmax(-1)
         if isinstance(distribution, Bernoulli):
             return (self.uniform(step, live, width=1)[..., 0] < distribution.probs).double()
         if not distribution.event_shape:

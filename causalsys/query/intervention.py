@@ -27,9 +27,9 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from causalsys.data.levels import coder
-from causalsys.data.stepwise import taken
+from causalsys.data.stepwise import check_course, taken
 from causalsys.errors import InterventionError, OutsideSupportError, UnknownNameError, brief
-from causalsys.query.policy import Look, label_of, looks_of
+from causalsys.query.policy import Look, Moment, label_of, looks_of
 from causalsys.scm.evaluate import as_given, checked, first_outside
 from causalsys.scm.structure import Structure
 from causalsys.scm.supports import Categorical, Support
@@ -80,25 +80,6 @@ class Situation:
     rows: Tensor | slice
     seed: int
     moment: Moment | None = None
-
-
-@dataclass(frozen=True)
-class Moment:
-    """A step of traces, as a policy sees it.
-
-    Attributes:
-        past: A variable's values in as many steps before, oldest first.
-        ahead: A variable's values in this and the next steps.
-        draw: A draw from a distribution.
-        recall: What the policy kept of the step before; None at the first.
-        keep: Hands a memory on to the next step.
-    """
-
-    past: Callable[[str, int], Tensor]
-    ahead: Callable[[str, int], Tensor]
-    draw: Callable[[Distribution], Tensor]
-    recall: Callable[[], Any]
-    keep: Callable[[Any], None]
 
 
 class Intervention(ABC):
@@ -234,13 +215,7 @@ def _taken(result: object, situation: Situation) -> Tensor:
     In traces, what is of the right kind and shape is looked into only later, many steps at once.
     """
     if situation.moment is not None:
-        return taken(
-            result,
-            name=situation.name,
-            support=situation.support,
-            shape=situation.shape,
-            refusal=InterventionError,
-        )
+        return _taken_at(situation.moment, result, situation)
     value = checked(
         result,
         name=situation.name,
@@ -250,6 +225,31 @@ def _taken(result: object, situation: Situation) -> Tensor:
     )
     _inside(value, situation.name, situation.support)
     return value
+
+
+def _taken_at(moment: Moment, result: object, situation: Situation) -> Tensor:
+    """What a policy gave in a step: numbers as they are, codes once they are known to be levels.
+
+    Whoever is handed a code picks by it, and could pick what was not meant.
+    """
+    name, support = situation.name, situation.support
+    shape, categorical = situation.shape, isinstance(support, Categorical)
+    if categorical and isinstance(result, Tensor) and result.is_floating_point():
+        _check_levels(result, name, support, moment)
+    value = taken(result, name=name, support=support, shape=shape, refusal=InterventionError)
+    if categorical:
+        _check_levels(value, name, support, moment)
+    return value
+
+
+def _check_levels(value: Tensor, name: str, support: Support, moment: Moment) -> None:
+    check_course(
+        name,
+        [value],
+        support,
+        told=lambda _, trace: moment.told(trace),
+        refusal=InterventionError,
+    )
 
 
 @singledispatch

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from causalsys.errors import InterventionError
 from causalsys.scm.variables import Variable
@@ -142,6 +143,27 @@ def looks_of(function: Callable[..., Any], name: str) -> tuple[Look, ...]:
     return tuple(found)
 
 
+@dataclass(frozen=True)
+class Moment:
+    """A step of traces, as a policy sees it.
+
+    Attributes:
+        past: A variable's values in as many steps before, oldest first.
+        ahead: A variable's values in this and the next steps.
+        draw: A draw from a distribution.
+        recall: What the policy kept of the step before; None at the first.
+        keep: Hands a memory on to the next step.
+        told: The step and a trace, by the latter's place, in words.
+    """
+
+    past: Callable[[str, int], Tensor]
+    ahead: Callable[[str, int], Tensor]
+    draw: Callable[[Distribution], Tensor]
+    recall: Callable[[], Any]
+    keep: Callable[[Any], None]
+    told: Callable[[int], str]
+
+
 @runtime_checkable
 class Predicts(Protocol):
     """What scikit-learn's estimators offer."""
@@ -267,4 +289,15 @@ def _steps(steps: object, what: str) -> int:
     return steps
 
 
-__all__ = ["MEMORY", "Ahead", "Look", "ModelPolicy", "Past", "ahead", "looks_of", "past", "policy"]
+__all__ = [
+    "MEMORY",
+    "Ahead",
+    "Look",
+    "ModelPolicy",
+    "Moment",
+    "Past",
+    "ahead",
+    "looks_of",
+    "past",
+    "policy",
+]

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from causalsys.data.stepwise import Argument
 from causalsys.errors import CausalSysError, InterventionError
-from causalsys.query.intervention import Draw, Function, Intervention, Moment, Situation
-from causalsys.query.policy import label_of
+from causalsys.query.intervention import Draw, Function, Intervention, Situation
+from causalsys.query.policy import Moment, label_of
 from causalsys.scm.declaration import Node
 from causalsys.scm.supports import Categorical
 
@@ -51,7 +51,9 @@ class Act:
         for name in self.does.reads:
             if name != node.name:
                 roll.course(name)
-        self.moment = Moment(self._past, self._ahead, self._draw, self._recall, self._keep)
+        self.moment = Moment(
+            self._past, self._ahead, self._draw, self._recall, self._keep, self._told
+        )
 
     def __call__(self, natural: Callable[[], Tensor]) -> Tensor:
         """What it gives in this step, `[sample or 1, trace]`."""
@@ -115,6 +117,9 @@ class Act:
     def _recall(self) -> Any:
         return self.memory
 
+    def _told(self, trace: int) -> str:
+        return self.roll.steps.told(self.roll.step, trace)
+
     def _keep(self, memory: Any) -> None:
         self.memory = memory
 
@@ -168,6 +173,8 @@ class Learned:
     def __call__(self) -> Tensor:
         roll = self.roll
         step, live = roll.step, roll.live
+        if self.told and not self.moved:
+            return self.factual[step]
         if not self.told and roll.plan.carry is not None:
             changed = {a.ref.key: a.at(step, live, axes=2) for a in self.moved}
             value = roll.plan.carry(self.node, roll.rows, changed)

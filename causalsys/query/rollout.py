@@ -234,7 +234,7 @@ class Rollout:
 
     def _check(self) -> None:
         """Refuse the first value that is no value, by its step and trace; let go of what can be."""
-        first = self.checked
+        first, wrong = self.checked, []
         for node in self.order:
             if isinstance(node.support, Structure):
                 continue
@@ -242,30 +242,44 @@ class Rollout:
             for number, act in enumerate(self.acts.get(node.name, [])):
                 if act is not None and act.function:
                     values = [in_world(value, number) for value in course]
-                    self._check_course(node, values, act.title, exact=True)
+                    wrong += self._wrong(node, values, act.title, exact=True)
             if node.function is not None and node.name not in self.acts:
                 source = "its transition" if node.kind == "state" else "its equation"
-                self._check_course(node, course, source, exact=False)
-        self.checked = len(self.courses[self.order[0].name]) if self.order else 0
+                wrong += self._wrong(node, course, source, exact=False)
+        if wrong:
+            # What comes after the first may be its consequence.
+            _, error = min(wrong, key=lambda found: found[0])
+            raise error
+        self.checked = max((len(course) for course in self.courses.values()), default=0)
         for name in {node.name for node in self.order} - self.wanted:
             past = self.courses[name]
             for step in range(max(first - self.back, 0), self.checked - self.back):
                 if step < len(past):
                     past[step] = None
 
-    def _check_course(
+    def _wrong(
         self, node: Node, course: Sequence[Tensor], source: str, *, exact: bool
-    ) -> None:
-        first = self.checked
-        check_course(
-            node.name,
-            course,
-            self.supports[node.name],
-            told=lambda step, trace: self.steps.told(first + step, trace),
-            refusal=InterventionError if exact else QueryError,
-            source=source,
-            exact=exact,
-        )
+    ) -> list[tuple[int, CausalSysError]]:
+        """The first step at which a variable has a value that is none, and what to say of it."""
+        at: list[int] = []
+
+        def told(step: int, trace: int) -> str:
+            at.append(self.checked + step)
+            return self.steps.told(self.checked + step, trace)
+
+        try:
+            check_course(
+                node.name,
+                course,
+                self.supports[node.name],
+                told=told,
+                refusal=InterventionError if exact else QueryError,
+                source=source,
+                exact=exact,
+            )
+        except CausalSysError as error:
+            return [(at[0], error)]
+        return []
 
     def _by_row(self, node: Node) -> Tensor:
         size = self.supports[node.name].size

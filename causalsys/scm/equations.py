@@ -48,5 +48,8 @@ def add_at(vector: Tensor, index: Tensor, amount: Tensor) -> Tensor:
 
 def _shared(vector: Tensor, *scalars: Tensor) -> tuple[int, ...]:
     """The common shape `[..., row]` of a vector's rows and the scalars beside it."""
+    rows = tuple(vector.shape[:-1])
     shapes = [tuple(scalar.shape) for scalar in scalars]
-    return tuple(torch.broadcast_shapes(tuple(vector.shape[:-1]), *shapes))
+    if all(shape == rows for shape in shapes):  # As nearly always, and torch takes its time.
+        return rows
+    return tuple(torch.broadcast_shapes(rows, *shapes))

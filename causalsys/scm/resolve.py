@@ -56,11 +56,11 @@ def resolve(
     by = sorted({_reference(name, "selected", p, variables, earlier=0).name for p in selected})
     declaration = Declaration(name, ordered, doc, origin, tuple(by))
     for node in ordered.values():
+        check_structures(node, declaration)
         _check_mechanism(node)
         check_dynamics(node, nodes)
         _check_place(node, declaration)
         _check_initial(node, declaration)
-        check_structures(node, declaration)
     return absorb(declaration)
 
 

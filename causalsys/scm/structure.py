@@ -161,7 +161,7 @@ class Fifo(Structure):
         return Queues(shape, servers=self.servers)
 
 
-_ROOM = 16
+_ROOM = 64
 """Jobs of a trace for which a new queue has room."""
 
 
@@ -173,8 +173,8 @@ class Queues:
     newest, through a ring of the last jobs of all traces. A job enters a chain once and
     leaves it once, whatever the length of the queue.
 
-    Arrays are `[trace · lead, server]`, and the ring `[job, trace · lead]`: traces which end leave
-    from the end.
+    Jobs are known by their place in the ring. Arrays are `[trace · lead, server]`, the ring
+    `[job, trace · lead]`, so that traces which end leave from the end.
     """
 
     def __init__(self, shape: Sequence[int], *, servers: int) -> None:
@@ -194,7 +194,7 @@ class Queues:
         self._room, self._place, self._until = _ROOM, 0, _ROOM
         # One row more than there is room for: what follows a job that has left is written there.
         self._end = np.zeros((_ROOM + 1, units))
-        self._after = np.zeros((_ROOM + 1, units), dtype=np.int64)
+        self._after = np.zeros((_ROOM + 1, units), dtype=np.int32)
 
     @property
     def waiting(self) -> Tensor:
@@ -225,17 +225,18 @@ class Queues:
         end = np.maximum(free.take(slot), self._now)
         end += busy
         free[slot] = end
-        place = self._each + self._place * self._width
         self._end[self._place, :units] = end
         before = count.take(slot)
         newest = self._newest.reshape(-1)
         idle = np.flatnonzero(before == 0)
         follows = newest.take(slot)
-        follows[idle] = self._room * self._width
-        self._after.reshape(-1)[follows] = place
-        newest[slot] = place
+        follows[idle] = self._room
+        follows *= self._width
+        follows += self._each
+        self._after.reshape(-1)[follows] = self._place
+        newest[slot] = self._place
         first = slot[idle]
-        self._oldest.reshape(-1)[first] = place[idle]
+        self._oldest.reshape(-1)[first] = self._place
         self._next_end.reshape(-1)[first] = end[idle]
         before += 1
         count[slot] = before
@@ -251,8 +252,8 @@ class Queues:
         """
         self._now = self._now + self._flat(gap)
         count, next_end = self._count.reshape(-1), self._next_end.reshape(-1)
-        oldest, follows, ends = self._oldest.reshape(-1), self._after.reshape(-1), self._end
-        ends = ends.reshape(-1)
+        oldest, width = self._oldest.reshape(-1), self._width
+        follows, ends = self._after.reshape(-1), self._end.reshape(-1)
         done = np.flatnonzero(self._next_end <= self._now[:, None])
         while done.size:
             left = count.take(done)
@@ -261,11 +262,17 @@ class Queues:
             some = np.flatnonzero(left)
             next_end[done] = np.inf
             done = done[some]
-            place = follows.take(oldest.take(done))
-            end = ends.take(place)
+            unit = done // self._servers
+            at = oldest.take(done)
+            at *= width
+            at += unit
+            place = follows.take(at)
             oldest[done] = place
+            at = place * np.int64(width)
+            at += unit
+            end = ends.take(at)
             next_end[done] = end
-            done = done[end <= self._now.take(done // self._servers)]
+            done = done[end <= self._now.take(unit)]
         return self
 
     def keep(self, traces: int) -> None:
@@ -301,8 +308,7 @@ class Queues:
 
     def _make_room(self) -> None:
         """Find out how many of the oldest places are free; grow where they are few."""
-        rows = self._oldest[self._count > 0] // self._width
-        age = (self._place - rows - 1) % self._room + 1
+        age = (self._place - self._oldest[self._count > 0] - 1) % self._room + 1
         oldest = int(age.max()) if age.size else 0
         self._until = self._room - oldest
         if 2 * oldest > self._room:
@@ -311,19 +317,15 @@ class Queues:
 
     def _lay_out(self, room: int, width: int) -> None:
         """Another ring, of `room` jobs and `width` units, oldest jobs first."""
-        was, wide = self._room, self._width
+        was = self._room
         order = (np.arange(was) + self._place) % was
-        row = np.empty(was + 1, dtype=np.int64)
-        row[order], row[was] = np.arange(was), room
-
-        def moved(place: NDArray[np.int64]) -> NDArray[np.int64]:
-            found: NDArray[np.int64] = row[place // wide] * width + place % wide
-            return found
-
-        ends, follows = np.zeros((room + 1, width)), np.zeros((room + 1, width), dtype=np.int64)
+        moved = np.empty(was + 1, dtype=np.int32)
+        moved[order], moved[was] = np.arange(was), room
+        ends, follows = np.zeros((room + 1, width)), np.zeros((room + 1, width), dtype=np.int32)
         ends[:was] = self._end[order, :width]
-        follows[:was] = moved(self._after[order, :width])
-        self._oldest, self._newest = moved(self._oldest), moved(self._newest)
+        follows[:was] = moved[self._after[order, :width]]
+        self._oldest = moved[self._oldest].astype(np.int64)
+        self._newest = moved[self._newest].astype(np.int64)
         self._end, self._after, self._room = ends, follows, room
         self._place = was % room
 

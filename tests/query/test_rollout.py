@@ -1,0 +1,508 @@
+"""Roll-outs of queues, policies and physics against simulators written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+from torch.distributions import Categorical, Normal
+
+import causalsys as cs
+from causalsys import errors
+from causalsys.data.read import read
+from causalsys.fit.abduct import abduct
+from causalsys.query.ask import _plan, _world
+
+SERVERS = 3
+SLOWNESS = np.array([0.5, 1.0, 2.0])
+LENGTHS = (40, 7, 60, 23, 60, 1, 35)
+
+
+class Balancer(cs.SCM):
+    """Jobs of unknown size, servers of unknown speed."""
+
+    arm = cs.Arm()
+    job_size = cs.Latent(cs.Positive())
+    gap = cs.Observed(cs.Positive("ms"))
+    queues = cs.State(cs.Fifo(SERVERS, "ms"))
+
+    @cs.equation(cs.Count("jobs", size=SERVERS))
+    def waiting(queues):
+        return queues.waiting
+
+    server = cs.Decision(cs.Categorical(SERVERS), parents=[arm, waiting], mechanism=cs.Logged())
+    work = cs.Observed(cs.Positive("ms"), parents=[job_size, server], mechanism=cs.Multiplicative())
+
+    @cs.equation(cs.Positive("ms"))
+    def latency(queues, server, work):
+        return cs.pick(queues.backlog, server) + work
+
+    @cs.transition(queues)
+    def serve(queues, server, work, gap):
+        return queues.push(server, work).after(gap)
+
+
+Choose = Callable[[list[int], int], int]
+
+
+def simulated(frame: pd.DataFrame, choose: Choose) -> pd.DataFrame:
+    """The traces of `frame`, whose jobs have a `size`, by one loop over jobs."""
+    rows = []
+    for number, (_, trace) in enumerate(frame.groupby("trace", sort=False)):
+        now, free = 0.0, [0.0] * SERVERS
+        ends: list[list[float]] = [[] for _ in range(SERVERS)]
+        for step, (label, row) in enumerate(trace.iterrows()):
+            ends = [[end for end in each if end > now] for each in ends]
+            waiting = [len(each) for each in ends]
+            server = choose(waiting, 1000 * number + step)
+            work = row["size"] * SLOWNESS[server]
+            free[server] = max(free[server], now) + work
+            ends[server].append(free[server])
+            rows.append((label, server, work, free[server] - now, *waiting))
+            now += row["gap"]
+    columns = ["label", "server", "work", "latency", *(f"waiting_{i}" for i in range(SERVERS))]
+    return pd.DataFrame(rows, columns=columns).set_index("label")
+
+
+def logged(lengths: tuple[int, ...] = LENGTHS, seed: int = 0) -> pd.DataFrame:
+    """Traces of two arms, one at random and one by the shortest queue, with the jobs' sizes."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        (f"trace {trace}", step, "ab"[trace % 2], rng.exponential(10), rng.exponential(12) + 0.5)
+        for trace, length in enumerate(lengths)
+        for step in range(length)
+    ]
+    frame = pd.DataFrame(rows, columns=["trace", "step", "arm", "gap", "size"])
+    drawn = rng.integers(0, SERVERS, 100_000)
+    found = [
+        simulated(trace, lambda w, at, arm=arm: int(np.argmin(w)) if arm == "b" else drawn[at])
+        for (_, arm), trace in frame.groupby(["trace", "arm"], sort=False)
+    ]
+    return frame.join(pd.concat(found)[["server", "work", "latency"]])
+
+
+def shortest(waiting: Tensor) -> Tensor:
+    return waiting.argmin(-1)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> cs.FittedSCM:
+    """Fitted, and then given the true speeds: what is tested here is the roll-out."""
+    frame = logged((60,) * 30, seed=1).drop(columns="size")
+    found = Balancer.fit(cs.Traces(frame), ensemble=1)
+    mechanism = found.mechanisms["work"]
+    state = dict(mechanism.state)
+    state["weight"] = torch.tensor(np.log(SLOWNESS[1:] / SLOWNESS[0])).reshape(1, -1, 1)
+    state["center"], state["spread"] = 0 * state["center"], torch.ones_like(state["spread"])
+    state["offset"] = 0 * state["offset"]
+    object.__setattr__(
+        found, "mechanisms", {**found.mechanisms, "work": mechanism.with_state(state)}
+    )
+    return found
+
+
+def rolled(fitted: cs.FittedSCM, frame: pd.DataFrame, policy: Any, **how: Any) -> pd.DataFrame:
+    """What `counterfactual` says of one policy, by the rows' labels."""
+    given = cs.Traces(frame.drop(columns="size"))
+    answer = fitted.counterfactual(given, do={"server": policy}, **how)
+    columns = {name: answer.values[name][0, 0].numpy() for name in ("server", "work", "latency")}
+    for server in range(SERVERS):
+        columns[f"waiting_{server}"] = answer.values["waiting"][0, 0, :, server].numpy()
+    return pd.DataFrame(columns, index=answer.index)
+
+
+@pytest.mark.parametrize("choice", ["shortest", "constant", "longest"])
+def test_queues_are_rolled_forward(fitted: cs.FittedSCM, choice: str) -> None:
+    """Traces of unequal length, against the truth; queues of the constant policy only grow."""
+    frame = logged().sample(frac=1.0, random_state=0)
+    policy = {"shortest": shortest, "constant": 2, "longest": lambda waiting: waiting.argmax(-1)}
+    by_hand: dict[str, Choose] = {
+        "shortest": lambda waiting, _: int(np.argmin(waiting)),
+        "constant": lambda waiting, _: 2,
+        "longest": lambda waiting, _: int(np.argmax(waiting)),
+    }
+    found = rolled(fitted, frame, policy[choice])
+    wanted = simulated(frame.sort_values(["trace", "step"]), by_hand[choice])
+    assert list(found.index) == list(wanted.index)
+    for name in wanted:
+        np.testing.assert_allclose(found[name], wanted[name], rtol=1e-9, err_msg=name)
+
+
+def test_several_worlds_are_each_as_alone(fitted: cs.FittedSCM) -> None:
+    frame = logged()
+    given = cs.Traces(frame.drop(columns="size"))
+    worlds = [{"server": shortest}, {"server": 1}, {}, {"gap": lambda gap: 2 * gap, "server": 0}]
+    answer = fitted.counterfactual(given, do=worlds)
+    for number, world in enumerate(worlds):
+        alone = fitted.counterfactual(given, do=world)
+        for name in ("server", "work", "latency", "gap"):
+            mine = (
+                answer.mean(name, world=number)
+                if name != "server"
+                else answer.draws(name, world=number).values
+            )
+            own = alone.mean(name) if name != "server" else alone.draws(name).values
+            np.testing.assert_array_equal(mine, own, err_msg=f"{name} in world {number}")
+    np.testing.assert_allclose(answer.mean("latency", world=2), frame["latency"], rtol=1e-9)
+
+
+def test_the_recorded_choices_give_the_record_to_the_last_bit(fitted: cs.FittedSCM) -> None:
+    frame = logged()
+    found = rolled(fitted, frame, frame["server"].to_numpy())
+    np.testing.assert_array_equal(found["work"], frame["work"])
+    np.testing.assert_allclose(found["latency"], frame["latency"], rtol=1e-12)
+
+
+def test_what_is_not_kept_is_computed_where_it_is_looked_at(fitted: cs.FittedSCM) -> None:
+    """The queues as they were, for a policy of another variable that changes none of them."""
+
+    class Ringing(Balancer):
+        alarm = cs.Decision(cs.Boolean(), mechanism=cs.Logged())
+
+    frame = logged((60,) * 30, seed=1).assign(alarm=False)
+    found = Ringing.fit(cs.Traces(frame.drop(columns="size")), ensemble=1)
+    answer = found.counterfactual(
+        cs.Traces(frame.drop(columns="size")), do={"alarm": lambda waiting: waiting.sum(-1) > 4}
+    )
+    drawn = iter(frame["server"])
+    waiting = simulated(frame, lambda w, at: next(drawn)).filter(like="waiting")
+    assert set(answer.values) == {"alarm"}
+    wanted = waiting.sum(axis=1).loc[answer.index] > 4
+    np.testing.assert_array_equal(answer.mean("alarm"), wanted)
+
+
+def test_a_logged_policy_is_not_asked_what_it_would_do(fitted: cs.FittedSCM) -> None:
+    frame = logged().drop(columns="size")
+    with pytest.raises((errors.InterventionError, errors.NotIdentifiedError), match="server"):
+        fitted.counterfactual(cs.Traces(frame), do={"gap": lambda gap: gap / 2}).mean("latency")
+    with pytest.raises((errors.InterventionError, errors.NotIdentifiedError), match="server"):
+        fitted.counterfactual(
+            cs.Traces(frame), do={"server": lambda server: (server + 1) % SERVERS}
+        ).mean("latency")
+
+
+# Random policies.
+
+
+def uniform(waiting: Tensor) -> Categorical:
+    return Categorical(logits=torch.zeros(waiting.shape))
+
+
+def test_draws_are_the_same_in_every_world_and_however_traces_are_cut(
+    fitted: cs.FittedSCM,
+) -> None:
+    frame = logged()
+    given = cs.Traces(frame.drop(columns="size"))
+    two = fitted.counterfactual(given, do=[{"server": uniform}, {"server": uniform}], seed=3)
+    values = two.values["server"]
+    assert torch.equal(values[0], values[1])
+    other = fitted.counterfactual(given, do={"server": uniform}, seed=4).values["server"]
+    assert not torch.equal(values[0], other[0])
+    # Each level as often as it should be: 226 draws, four standard errors.
+    shares = np.bincount(values[0, 0].numpy(), minlength=SERVERS) / len(frame)
+    np.testing.assert_allclose(shares, 1 / SERVERS, atol=4 * np.sqrt(2 / 9 / len(frame)))
+    whole = rolled(fitted, frame, uniform, seed=3)
+    some = frame[frame["trace"].isin(["trace 2", "trace 5"])]
+    part = rolled(fitted, some, uniform, seed=3)
+    np.testing.assert_array_equal(part["server"], whole.loc[part.index, "server"])
+
+
+def test_draws_of_samples_differ(fitted: cs.FittedSCM) -> None:
+    given = cs.Traces(logged().drop(columns="size"))
+    answer = fitted.counterfactual(given, do={"server": uniform}, samples=3)
+    first, second, _ = answer.values["server"][0]
+    assert 0.4 < float((first != second).double().mean()) < 0.9
+
+
+def test_near_policies_choose_nearly_alike(fitted: cs.FittedSCM) -> None:
+    """By Gumbel-max, a policy that prefers one level a little more differs in a few steps."""
+    given = cs.Traces(logged().drop(columns="size"))
+
+    def leaning(waiting: Tensor) -> Categorical:
+        return Categorical(probs=torch.tensor([0.36, 0.32, 0.32]).expand(waiting.shape))
+
+    values = fitted.counterfactual(given, do=[{"server": uniform}, {"server": leaning}]).values[
+        "server"
+    ][:, 0]
+    differ = values[0] != values[1]
+    assert 0 < int(differ.sum()) < 0.1 * len(differ)
+    assert (values[1][differ] == 0).all()
+
+
+# What policies look at.
+
+
+class Player(cs.SCM):
+    """A buffer, a decision, and chunks whose sizes are known beforehand."""
+
+    size = cs.Observed(cs.Positive("Mbit", size=2))
+    speed = cs.Observed(cs.Positive("Mbit/s"))
+    rate = cs.Decision(cs.Categorical(2), mechanism=cs.Logged())
+
+    @cs.equation(cs.Positive("s"))
+    def seconds(size, rate, speed):
+        return cs.pick(size, rate) / speed
+
+
+def chunks(lengths: tuple[int, ...] = (5, 3, 8)) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        [(trace, step) for trace, length in enumerate(lengths) for step in range(length)],
+        columns=["trace", "step"],
+    )
+    for name in ("size_0", "size_1", "speed"):
+        frame[name] = rng.uniform(1, 2, len(frame)).round(3)
+    return frame.assign(rate=rng.integers(0, 2, len(frame)))
+
+
+class Watched(Player):
+    """The same with something that lasts, so that its rows follow each other."""
+
+    spent = cs.State(cs.Positive("s"))
+
+    @cs.transition(spent)
+    def spend(spent, seconds):
+        return spent + seconds
+
+
+@pytest.fixture(scope="module")
+def player() -> cs.FittedSCM:
+    return Watched.fit(cs.Traces(chunks((20,) * 5)), ensemble=1)
+
+
+def seen_by(player: cs.FittedSCM, policy: Any, frame: pd.DataFrame) -> cs.FittedSCM:
+    return player.counterfactual(cs.Traces(frame), do={"rate": policy}, samples=2)
+
+
+def test_the_past_of_this_world(player: cs.FittedSCM) -> None:
+    frame, seen = chunks(), []
+
+    def policy(
+        speed,
+        spent,
+        was=cs.past("seconds", steps=3),
+        last=cs.past(Watched.rate),
+        sizes=cs.past("size", steps=2),
+    ):
+        seen.append((spent, was, last, sizes))
+        return (last + 1) % 2
+
+    answer = seen_by(player, policy, frame)
+    seconds = answer.values["seconds"][0, 0].numpy()
+    rate = answer.values["rate"][0, 0].numpy()
+    np.testing.assert_array_equal(rate, (frame["step"] + 1) % 2)
+    # The longest trace comes first: 2, 0, 1; rows are those of the data.
+    starts = [8, 0, 5]
+    for step, (spent, was, last, sizes) in enumerate(seen):
+        live = [n for n, length in enumerate((8, 5, 3)) if length > step]
+        assert was.shape == (2, len(live), 3)
+        assert last.shape == (2, len(live))
+        assert last.dtype == torch.int64
+        assert sizes.shape == (2, len(live), 2, 2)
+        for trace in live:
+            start = starts[trace]
+            before = [0.0] * 3 + seconds[start : start + step].tolist()
+            assert was[0, trace].tolist() == before[-3:]
+            assert spent[0, trace] == pytest.approx(sum(before))
+            assert int(last[0, trace]) == (0 if step == 0 else rate[start + step - 1])
+            if step > 1:
+                found = frame.loc[start + step - 2 : start + step - 1, ["size_0", "size_1"]]
+                np.testing.assert_array_equal(sizes[0, trace], found)
+
+
+def test_what_is_known_beforehand(player: cs.FittedSCM) -> None:
+    frame, seen = chunks(), []
+
+    def policy(spent, sizes=cs.ahead("size", steps=3), speed=cs.ahead("speed")):
+        seen.append((sizes, speed))
+        return 0
+
+    seen_by(player, policy, frame)
+    table = frame[["size_0", "size_1"]].to_numpy()
+    for step, (sizes, speed) in enumerate(seen):
+        for trace, (start, length) in enumerate([(8, 8), (0, 5), (5, 3)]):
+            if step < length:
+                rows = [start + min(step + ahead, length - 1) for ahead in range(3)]
+                np.testing.assert_array_equal(sizes[1, trace], table[rows])
+                assert speed[0, trace] == frame["speed"][start + step]
+    even, wanted = chunks((4, 4)), list(seen)
+    seen.clear()
+    seen_by(player, policy, even)
+    table = even[["size_0", "size_1"]].to_numpy()
+    assert wanted
+    assert [len(each[0][0]) for each in seen] == [2] * 4
+    np.testing.assert_array_equal(seen[0][0][0, 1], table[[4, 5, 6]])
+    np.testing.assert_array_equal(seen[2][0][0, 1], table[[6, 7, 7]])
+
+
+def test_a_policy_with_a_memory(player: cs.FittedSCM) -> None:
+    """It counts its steps, and how much it has seen; traces that end take their part along."""
+    frame, kept = chunks(), []
+
+    def policy(speed, memory=None):
+        count, total = (0, torch.zeros_like(speed)) if memory is None else memory
+        kept.append((count, total))
+        return (total > 3).long(), (count + 1, total + speed)
+
+    answer = seen_by(player, policy, frame)
+    assert [count for count, _ in kept] == list(range(8))
+    before = frame.groupby("trace")["speed"].cumsum() - frame["speed"]
+    np.testing.assert_array_equal(answer.values["rate"][0, 0], before > 3)
+
+
+@dataclass(frozen=True)
+class Level:
+    """A policy with a parameter."""
+
+    least: float
+
+    def __call__(self, spent: Tensor, last: Tensor = cs.past("seconds")) -> Tensor:
+        return (spent + last > self.least).long()
+
+
+def test_policies_are_frozen_dataclasses(player: cs.FittedSCM) -> None:
+    low, high = (seen_by(player, Level(least), chunks()) for least in (0.0, 100.0))
+    assert not bool(high.values["rate"].any())
+    np.testing.assert_array_equal(low.values["rate"][0, 0], chunks()["step"] > 0)
+
+
+def test_only_what_is_wanted_takes_memory(fitted: cs.FittedSCM) -> None:
+    """`keep` changes no number, and checks what it lets go."""
+    table = read(fitted.schema, cs.Traces(logged().drop(columns="size")), purpose="evidence")
+    plan = _plan(fitted, abduct(fitted, table, samples=1, seed=0))
+    acts = _world({"server": shortest}, fitted, plan, index=table.index)
+    whole, part = plan.predict([acts]), plan.predict([acts], keep=["latency"])
+    assert set(whole) == {"server", "waiting", "work", "latency"}
+    assert list(part) == ["latency"]
+    assert torch.equal(part["latency"], whole["latency"])
+
+
+# What is refused, by its step and its trace.
+
+LONG = (800,) * 15
+
+
+def wrong_at(step: int, trace: int, value: float) -> Any:
+    """Shortest queue, but for one step of one trace, counted from 0."""
+    count = iter(range(10_000))
+
+    def policy(waiting):
+        chosen = waiting.argmin(-1).double()
+        if next(count) == step:
+            chosen[:, trace] = value
+        return chosen
+
+    return policy
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (float("nan"), r"server: NaN from .*policy"),
+        (3, r"server: 3 from .*which is no level's place"),
+        (-1, r"server: -1 from .*which is no level's place"),
+        (0.5, r"server: 0.5 from .*which is no level's place"),
+    ],
+)
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_policys_mistake_is_told_with_its_step_and_trace(
+    fitted: cs.FittedSCM, value: float, message: str, whole: bool
+) -> None:
+    frame = logged(LONG).drop(columns="size")
+    policy = wrong_at(713, 12, value)
+
+    def in_codes(waiting: Tensor) -> Tensor:
+        return policy(waiting).long()
+
+    if whole and value not in (3, -1):
+        value = 7
+        policy, message = wrong_at(713, 12, value), r"server: 7 from .*which is no level's place"
+    with pytest.raises(errors.CausalSysError, match=message) as found:
+        fitted.counterfactual(cs.Traces(frame), do={"server": in_codes if whole else policy})
+    name = sorted(f"trace {trace}" for trace in range(15))[12]
+    assert f"at step 713 of trace {name}" in str(found.value)
+    assert "policy" in str(found.value)
+
+
+def test_a_wrong_shape_is_told_with_the_policy_and_the_step(fitted: cs.FittedSCM) -> None:
+    def both(waiting):
+        return waiting
+
+    with pytest.raises(
+        errors.InterventionError, match=r"server: a value of shape .*policy both.*at step 0"
+    ):
+        rolled(fitted, logged(), both)
+
+
+def test_a_policy_that_fails_is_told_with_the_step(fitted: cs.FittedSCM) -> None:
+    count = iter(range(100))
+
+    def tired(waiting):
+        if next(count) == 5:
+            raise ValueError("no more")
+        return waiting.argmin(-1)
+
+    with pytest.raises(errors.InterventionError, match=r"tired failed \(no more\).*at step 5"):
+        rolled(fitted, logged(), tired)
+
+
+def test_a_number_outside_its_support_is_told_with_its_trace() -> None:
+    class Drain(cs.SCM):
+        rate = cs.Decision(cs.Positive(), mechanism=cs.Logged())
+        level = cs.State(cs.Real())
+
+        @cs.transition(level)
+        def later(level, rate):
+            return level - rate
+
+    frame = pd.DataFrame({"trace": [0] * 9 + [1] * 9, "step": [*range(9)] * 2, "rate": 1.0})
+    fitted = Drain.fit(cs.Traces(frame), ensemble=1)
+    given = cs.Traces(frame)
+
+    def below(level):
+        rate = torch.ones_like(level)
+        rate[:, 1] = torch.where(level[:, 1] < -3.5, -1.0, 1.0)
+        return rate
+
+    with pytest.raises(errors.OutsideSupportError, match=r"rate: -1 .*at step 4 of trace 1"):
+        fitted.counterfactual(given, do={"rate": below})
+    with pytest.raises(errors.InterventionError, match=r"rate: NaN .*at step 6 of trace 0"):
+        fitted.counterfactual(
+            given, do={"rate": lambda level: torch.where(level < -5.5, torch.nan, 1.0)}
+        )
+    normal = fitted.counterfactual(given, do={"rate": lambda level: Normal(5 + 0 * level, 0.1)})
+    assert normal.mean("rate").std() == pytest.approx(0.1, rel=0.8)
+
+
+def test_what_no_policy_can_look_at(player: cs.FittedSCM, fitted: cs.FittedSCM) -> None:
+    frame = chunks()
+
+    def hindsight(spent, later=cs.ahead("seconds", steps=2)):
+        return 0
+
+    with pytest.raises(errors.InterventionError, match=r"looks ahead at seconds.*world\s+changes"):
+        seen_by(player, hindsight, frame)
+    with pytest.raises(errors.UnknownNameError, match="bufer: no such name"):
+        seen_by(player, lambda bufer: 0, frame)
+    with pytest.raises(errors.UnknownNameError, match="speeds: no such name"):
+        seen_by(player, lambda spent, s=cs.past("speeds"): 0, frame)
+    with pytest.raises(errors.CausalSysError, match="job_size"):
+        rolled(fitted, logged(), lambda job_size: 0)
+
+
+def test_rows_of_a_table_have_no_past() -> None:
+    class Table(cs.SCM):
+        x = cs.Decision(cs.Real())
+        y = cs.Observed(cs.Real(), parents=[x], mechanism=cs.Linear())
+
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=50), "y": rng.normal(size=50)})
+    fitted = Table.fit(frame, ensemble=1)
+    with pytest.raises(errors.InterventionError, match="rows that do not follow each other"):
+        fitted.counterfactual(frame, do={"x": lambda y=cs.past("x"): y})
