@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -28,17 +29,27 @@ def sl_sim(training: pd.DataFrame, *, seed: int, rows: int = 40_000) -> Simulato
     It learns a chunk's download time from its size, the buffer, the round trip and the logged
     throughput of the step, on the logged choices; and is then asked about other ones.
     """
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     sample = training.sample(min(rows, len(training)), random_state=seed)
-    network = MLPRegressor(hidden_layer_sizes=(128, 128), max_iter=25, random_state=seed)
+    network = MLPRegressor(
+        hidden_layer_sizes=(128, 128),
+        max_iter=40,
+        early_stopping=True,
+        n_iter_no_change=5,
+        random_state=seed,
+    )
     model = make_pipeline(StandardScaler(), network)
     sizes = sample[[f"size_{level}" for level in range(len(LADDER))]].to_numpy()
     chunk = sizes[np.arange(len(sample)), sample["bitrate"]]
     inputs = np.stack([chunk, *(sample[c] for c in ("buffer", "rtt", "throughput"))], axis=1)
-    model.fit(inputs, sample["download_time"].to_numpy())
+    with warnings.catch_warnings():
+        # It stops early by its own rule, or after forty passes.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(inputs, sample["download_time"].to_numpy())
 
     def simulate(truth: Truth, log: pd.DataFrame, policy: Policy) -> pd.DataFrame:
         logged = _by_step(log, "throughput")

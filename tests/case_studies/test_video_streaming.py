@@ -191,7 +191,7 @@ def test_expert_sim_is_right_where_the_path_is_all_that_matters() -> None:
 
 @pytest.mark.slow
 def test_the_study_keeps_its_promises() -> None:
-    study = run(135, 45, real=False, seed=0)
+    study = run(108, 40, real=False, seed=0)
     off = study.errors["buffer error [%]"]
     assert off["causalsys"] < 0.6 * off["ExpertSim"]
     assert off["causalsys"] < 0.6 * off["SLSim"]

@@ -166,6 +166,16 @@ def test_robust_mpc_divides_by_its_worst_recent_error() -> None:
     assert MPC().predicted(seen).item() == pytest.approx(rate)
 
 
+def test_one_step_is_as_good_as_five() -> None:
+    buffer, sizes, seen, last = situations(50)
+    assert inspect.signature(RateBased(steps=1)).parameters["throughputs"].default.steps == 2
+    assert (RateBased(steps=1)(seen) == RateBased("max", steps=1)(seen[:, -2:])).all()
+    short = inspect.signature(MPC(steps=1, ahead=1)).parameters
+    assert (short["sizes"].default.steps, short["throughputs"].default.steps) == (2, 2)
+    chosen = MPC(steps=1, ahead=1)(buffer, sizes[:, :2], seen[:, -2:], last)
+    assert (chosen == MPC(steps=1, ahead=1)(buffer, sizes[:, :1], seen[:, -1:], last)).all()
+
+
 def test_parameters_that_mean_nothing_are_refused() -> None:
     with pytest.raises(InterventionError, match="estimate"):
         RateBased("mean")  # type: ignore[arg-type]

@@ -60,16 +60,18 @@ class MPC:
 
     def __post_init__(self) -> None:
         window = counted("steps", self.steps) * (2 if self.robust else 1)
+        counted("ahead", self.ahead)
+        # Of one step `past` and `ahead` give no axis of steps.
         reads(
             self,
             buffer=inspect.Parameter.empty,
-            sizes=ahead("size", steps=counted("ahead", self.ahead)),
-            throughputs=past("throughput", steps=window),
+            sizes=ahead("size", steps=max(self.ahead, 2)),
+            throughputs=past("throughput", steps=max(window, 2)),
             last=past("bitrate", steps=1),
         )
 
     def __call__(self, buffer: Tensor, sizes: Tensor, throughputs: Tensor, last: Tensor) -> Tensor:
-        rate = self.predicted(throughputs)
+        rate, sizes = self.predicted(throughputs), sizes[..., : self.ahead, :]
         shape = torch.broadcast_shapes(buffer.shape, rate.shape, last.shape, sizes.shape[:-2])
         start, rate, last = (part.expand(shape).reshape(-1) for part in (buffer, rate, last.long()))
         levels = len(self.ladder)

@@ -111,10 +111,13 @@ class RateBased:
                 found=f"{self.estimate!r}",
                 mend='Write "harmonic", "max" or "min".',
             )
-        reads(self, throughputs=past("throughput", steps=counted("steps", self.steps)))
+        counted("steps", self.steps)
+        # Of one step `past` gives no axis of steps.
+        reads(self, throughputs=past("throughput", steps=max(self.steps, 2)))
 
     def __call__(self, throughputs: Tensor) -> Tensor:
-        return _highest(promised(throughputs, self.estimate), self.ladder)
+        seen = throughputs[..., -self.steps :]
+        return _highest(promised(seen, self.estimate), self.ladder)
 
 
 @dataclass(frozen=True)
