@@ -16,7 +16,8 @@ the other. So three figures are told:
   it given its past, `u_t ⟂ a_t | u_<t`, so the error of the expected noise averages to nothing
   over the steps of any pair, be the expected noise low or high: whatever is left, beyond errors
   clustered by trace, is a wrong transport from the one action to the other (or an action that sees
-  the noise);
+  the noise). Errors are compared with those of all actions at such an expected noise, their tails
+  cut off, so that neither a poor forecast nor a rare jump passes for one;
 - the transport error: the root mean square of these biases, less what chance alone would make of
   them. It is the part of the error that a better mechanism would take away; the rest is the noise
   that no simulator can foresee.
@@ -37,6 +38,8 @@ Codes = NDArray[np.int64]
 _RATES = (0.5, 0.2, 0.05, 0.01)
 """Of the moving averages that the forecaster is given, beside the last two values."""
 _BINS = 20
+_CUT = 3.0
+"""Median absolute deviations beyond which an error is cut off."""
 _FEW_STEPS, _FEW_TRACES = 30, 10
 _LEVELS = 64
 """A decision of more levels is looked at without pairs."""
@@ -189,6 +192,7 @@ def biases(
     if not len(rows) or len(levels) > _LEVELS:
         return ()
     trace, traces = layout.trace.numpy()[rows], layout.traces
+    error = robust(error, expected, rows)
     high = expected[rows] > np.median(expected[rows])
     size = len(levels)
     cell = (codes[rows - 1] * size + codes[rows]) * 2 + high
@@ -213,6 +217,26 @@ def biases(
         for c in np.flatnonzero(enough)
     ]
     return _tested(found, met[enough], level)
+
+
+def robust(error: Values, expected: Values, rows: Codes) -> Values:
+    """Errors with their tails cut off, less what errors are at such an expected value.
+
+    Given the past, errors have one law under all actions, so any function of them has one mean:
+    cutting off what jumps costs no validity and saves much noise. What is left of it, divided by
+    the share that was not cut, is a shift again (Huber, 1964).
+    """
+    own, at = error[rows], expected[rows]
+    middle = np.median(own)
+    most = _CUT * max(float(np.median(np.abs(own - middle))), 1e-12)
+    kept = np.clip(own - middle, -most, most)
+    bins = np.searchsorted(np.quantile(at, np.linspace(0, 1, _BINS + 1)[1:-1]), at)
+    count = np.bincount(bins, minlength=_BINS).clip(min=1)
+    kept = kept - (np.bincount(bins, kept, minlength=_BINS) / count)[bins]
+    inside = float((np.abs(own - middle) < most).mean())
+    found = np.full_like(error, np.nan)
+    found[rows] = kept / max(inside, 0.1)
+    return found
 
 
 def _tested(found: list[Bias], traces: Codes, level: float) -> tuple[Bias, ...]:

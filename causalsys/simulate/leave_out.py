@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _SIMULATED = "simulator"
 _ROLLED = 200_000
 """Rows that are rolled forward once more for the chaos floor."""
-_WRONG = 0.05
+_WRONG = 0.01
 _LEAST = 1e-4
 """The least perturbation: no mechanism is known better by a validation."""
 

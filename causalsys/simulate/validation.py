@@ -109,6 +109,13 @@ class ArmValidation:
     impossible: float = float("nan")
     off_policy: tuple[OffPolicy, ...] = ()
 
+    def __getitem__(self, metric: str) -> Compared:
+        for each in self.metrics:
+            if each.metric == metric:
+                return each
+        known = [each.metric for each in self.metrics]
+        raise UnknownNameError.among(metric, known, where="the metrics")
+
     @property
     def trust(self) -> Trust:
         """The least trust that anything about the arm deserves."""
