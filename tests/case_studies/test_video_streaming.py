@@ -189,6 +189,36 @@ def test_expert_sim_is_right_where_the_path_is_all_that_matters() -> None:
     assert found["throughput"].mean() < true["throughput"].mean()
 
 
+class Replay(cs.SCM):
+    """The player, with a throughput that is what it is: ExpertSim, as a model."""
+
+    rtt = cs.Observed(cs.Positive("s"))
+    size = cs.Observed(cs.Positive("Mbit", size=6))
+    buffer = cs.State(cs.Positive("s"))
+    throughput = cs.Observed(cs.Positive("Mbit/s"))
+    bitrate = cs.Decision(cs.Categorical(range(6)), parents=[buffer], mechanism=cs.Logged())
+
+    @cs.equation(cs.Positive("s"))
+    def download_time(size, bitrate, throughput):
+        return cs.pick(size, bitrate) / throughput
+
+    @cs.transition(buffer)
+    def play(buffer, download_time):
+        return ((buffer - download_time).clamp(min=0) + 4.0).clamp(max=10.0)
+
+
+def test_policies_act_in_the_package_as_in_the_player(log: pd.DataFrame) -> None:
+    truth = draw(90, 60, seed=1)
+    fitted = Replay.fit(cs.Traces(log), ensemble=2)
+    policies = {name: ARMS[name] for name in ("bba", "bola", "mpc", "rate_harmonic", "rate_min")}
+    policies["robust"] = cs.policies.MPC(robust=True)
+    simulation = cs.simulate(fitted, cs.Traces(log), policies=policies)
+    for name, policy in policies.items():
+        wanted, found = expert_sim(truth, log, policy), simulation.frames[name]
+        np.testing.assert_array_equal(found["bitrate"], wanted["bitrate"], err_msg=name)
+        np.testing.assert_allclose(found["buffer"], wanted["buffer"], err_msg=name)
+
+
 @pytest.mark.slow
 def test_the_study_keeps_its_promises() -> None:
     study = run(108, 40, real=False, seed=0)
