@@ -7,8 +7,8 @@ steps, where the action *was* the recorded one, it learns to repeat the outcome 
 whatever the action; that is what makes it a fair picture of supervised simulators.
 
 The network is scikit-learn's `MLPRegressor` on standardised columns, stopped early, on at most
-40,000 steps, drawn at random. It is put in the place of the mechanisms of a second declaration, which is rolled
-forward as any other: so policies see in it whatever they see in the model.
+40,000 steps drawn at random. It is put in the place of the mechanisms of a second declaration,
+which is rolled forward as any other: so policies see in it whatever they see in the model.
 """
 
 from __future__ import annotations

@@ -62,9 +62,8 @@ def _recorded(seed: int) -> tuple[Layout, Tensor, np.ndarray, np.ndarray, np.nda
     last = torch.zeros(TRACES, dtype=torch.float64)
     lasts, actions, rewards = [], [], []
     for _ in range(STEPS):
-        one = np.where(
-            arm == 0, *(policy(last).probs[:, 1].numpy() for policy in (_first, _second))
-        )
+        odds = [policy(last).probs[:, 1].numpy() for policy in (_first, _second)]
+        one = np.where(arm == 0, *odds)
         action = (rng.random(TRACES) < one).astype(float)
         lasts.append(last)
         actions.append(action)
@@ -137,11 +136,9 @@ def test_policies_see_the_recorded_past_and_what_is_to_come() -> None:
     values = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
     seen = {}
 
-    def policy(
-        now: Tensor,
-        before: Tensor = past("now", steps=2),
-        later: Tensor = ahead("now", steps=2),
-    ) -> Bernoulli:
+    two_before, two_ahead = past("now", steps=2), ahead("now", steps=2)
+
+    def policy(now: Tensor, before: Tensor = two_before, later: Tensor = two_ahead) -> Bernoulli:
         seen.update(now=now, before=before, later=later)
         return Bernoulli(probs=0.5 + 0 * now)
 
@@ -149,10 +146,12 @@ def test_policies_see_the_recorded_past_and_what_is_to_come() -> None:
     assert found.tolist() == [[0.5, 0.5]] * 5
     assert seen["before"][0].tolist() == [[0, 0], [0, 1], [1, 2], [0, 0], [0, 4]]
     assert seen["later"][0].tolist() == [[1, 2], [2, 3], [3, 3], [4, 5], [5, 5]]
-    memory = lambda now, memory=None: (now, memory)
-    assert "memory" in str(
-        probabilities(memory, lambda _: values, layout, name="go", support=Boolean())
-    )
+
+    def stateful(now: Tensor, memory: object = None) -> tuple[Tensor, object]:
+        return now, memory
+
+    told = probabilities(stateful, lambda _: values, layout, name="go", support=Boolean())
+    assert "memory" in str(told)
 
 
 def test_short_traces_give_estimates_and_long_ones_do_not() -> None:

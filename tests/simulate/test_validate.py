@@ -192,9 +192,8 @@ def test_distances_by_chance_are_seen_as_such() -> None:
 
     def rows(shift: float) -> Rows:
         level = rng.normal(shift, 1, 40)
-        return Rows(
-            (level[:, None] + rng.normal(size=(40, 25))).ravel(), np.repeat(np.arange(40), 25)
-        )
+        values = level[:, None] + rng.normal(size=(40, 25))
+        return Rows(values.ravel(), np.repeat(np.arange(40), 25))
 
     same = [distance(rows(0), rows(0), seed=s).p_value for s in range(60)]
     # Of 60 uniform p-values, 13 below a tenth would have a probability of about .01.
