@@ -17,9 +17,9 @@ from torch import Tensor
 
 from causalsys.errors import FitError
 from causalsys.fit.lasting.course import Course
-from causalsys.fit.lasting.history import Steps
 from causalsys.fit.lasting.marginal import LogAdditive, columns_named, started, with_slopes
 from causalsys.fit.lasting.moments import grids, start
+from causalsys.fit.lasting.steps import Steps
 from causalsys.mechanisms.base import Sample
 
 _WAVES = (0.5,)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from causalsys.fit.lasting.history import Block, Guess, Steps, walk
+from causalsys.fit.lasting.history import Block, Guess, walk
+from causalsys.fit.lasting.steps import Steps
 
 TAILS = 4.0
 """Degrees of freedom of the t-law whose weights the errors have: one step out of line (a regime

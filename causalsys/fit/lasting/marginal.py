@@ -11,7 +11,7 @@ from torch import Tensor
 
 from causalsys.errors import FitError
 from causalsys.fit.lasting.course import Course
-from causalsys.fit.lasting.history import Steps
+from causalsys.fit.lasting.steps import Steps
 from causalsys.mechanisms.base import Sample
 from causalsys.mechanisms.draws import bootstrap, some_rows
 from causalsys.mechanisms.features import widths

@@ -22,8 +22,9 @@ from torch import Tensor
 from causalsys.errors import FitError
 from causalsys.fit.lasting.course import Course
 from causalsys.fit.lasting.equations import Equations, equations
-from causalsys.fit.lasting.history import MEANS, SUMMARIES, Guess, Steps
+from causalsys.fit.lasting.history import MEANS, SUMMARIES, Guess
 from causalsys.fit.lasting.marginal import LogAdditive, columns_named, started, with_slopes
+from causalsys.fit.lasting.steps import Steps
 from causalsys.mechanisms.base import Sample
 from causalsys.scm.supports import Categorical
 
@@ -143,7 +144,8 @@ def _moved(guess: Guess, found: Equations) -> tuple[Guess, bool]:
         history=guess.history + history,
         floor=floor,
     )
-    near = step.abs() < 0.02 * found.naive_error() + 1e-9 * guess.spread
+    # What is left after a step is a fraction of it.
+    near = step.abs() < 0.1 * found.naive_error() + 0.05 * floor
     return moved, bool(near.all()) and floor == guess.floor
 
 

@@ -19,9 +19,10 @@ from torch import Tensor
 from causalsys.errors import FitError
 from causalsys.fit.lasting.course import Course
 from causalsys.fit.lasting.equations import TAILS, robust
-from causalsys.fit.lasting.history import Block, Guess, Steps, walk
+from causalsys.fit.lasting.history import Block, Guess, walk
 from causalsys.fit.lasting.marginal import LogAdditive, started
 from causalsys.fit.lasting.moments import estimated, grids
+from causalsys.fit.lasting.steps import Steps
 from causalsys.mechanisms.base import Sample
 
 _EDGES = (-0.5, 0.5)
