@@ -23,7 +23,7 @@ from torch import Tensor
 
 from causalsys.errors import FitError
 from causalsys.fit.lasting.course import Course
-from causalsys.fit.lasting.flow_climb import climb
+from causalsys.fit.lasting.flow_climb import BATCH, climb
 from causalsys.fit.lasting.flow_jitter import Jitter
 from causalsys.fit.lasting.flow_law import kernels, start_law
 from causalsys.fit.lasting.flow_loss import Flow, trained
@@ -76,9 +76,11 @@ def fit_flow(
     Raises:
         FitError: No row follows another, or the mechanism is not bijective in one number.
     """
-    _check(mechanism, course)
+    _check(mechanism)
     windows = Windows.of(course, sample.weight[0] > 0, steps_in_view=_in_view(sample.rows))
     windows = windows.some(rows, generator=generator)
+    whole, sample = sample, sample.take(windows.rows[windows.live])
+    windows = windows.renumbered()
     if not bool((windows.live.sum(-1) > 1).any()):
         raise FitError(
             type(mechanism.spec).__name__,
@@ -112,7 +114,7 @@ def fit_flow(
     moved = (points[:, : flow.size] * flow.unit).double()
     found = unpack(moved, mechanism.state, trained(mechanism))
     flowed = mechanism.with_state({name: tensor.clone() for name, tensor in found.items()})
-    return flowed.finish(sample)
+    return flowed.finish(whole)
 
 
 def _stochastic(
@@ -152,6 +154,7 @@ def _stochastic(
         start=best.expand(data.members, -1),
         steps=max(int(_MEMBERS_STEPS * steps), 1),
         rate=_MEMBERS_RATE,
+        batch=BATCH // 3,
         generator=generator,
         jitter=jitter,
     )
@@ -186,7 +189,7 @@ def _in_view(rows: int) -> int:
     return LENGTH if rows > _QUASI_ROWS else 4 * LENGTH
 
 
-def _check(mechanism: Mechanism, course: Course) -> None:
+def _check(mechanism: Mechanism) -> None:
     if mechanism.bijective and mechanism.noise == "normal" and not mechanism.noise_shape:
         return
     raise FitError(

@@ -12,7 +12,7 @@ from causalsys.fit.lasting.flow_loss import Flow
 from causalsys.fit.lasting.flow_windows import Windows
 from causalsys.mechanisms.base import Sample
 
-_BATCH = 6144
+BATCH = 6144
 """Rows of one step."""
 _WARM = 20
 """Steps over which the rate rises."""
@@ -26,6 +26,7 @@ def climb(
     start: Tensor,
     steps: int,
     rate: float,
+    batch: int = BATCH,
     generator: torch.Generator,
     jitter: Jitter,
 ) -> tuple[Tensor, Tensor]:
@@ -38,6 +39,7 @@ def climb(
         start: `[point, parameter]`; one for each of the sample's members, or starts for its one.
         steps: How many.
         rate: The largest rate.
+        batch: Rows of one step.
         generator: Shuffles the windows, and jitters the values.
         jitter: How values are blurred.
 
@@ -46,7 +48,7 @@ def climb(
     """
     point = start.detach().clone().requires_grad_(True)
     adam = torch.optim.Adam([point], lr=rate, betas=(0.9, 0.99))
-    size = min(max(_BATCH // windows.rows.shape[1], 1), len(windows))
+    size = min(max(batch // windows.rows.shape[1], 1), len(windows))
     members = torch.arange(len(start))
     seen: list[Tensor] = []
     order, at = torch.randperm(len(windows), generator=generator), 0

@@ -59,6 +59,12 @@ class Windows:
             return self
         return self.take(torch.randperm(len(self), generator=generator)[:most].sort().values)
 
+    def renumbered(self) -> Windows:
+        """The windows of a sample that has their rows only, window after window."""
+        rows = torch.full_like(self.rows, -1)
+        rows[self.live] = torch.arange(int(self.live.sum()))
+        return Windows(rows, self.trace)
+
     @property
     def live(self) -> Tensor:
         """Where there is a row, `[window, step]`."""
