@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import causalsys as cs
 from case_studies.load_balancing.__main__ import report
 from case_studies.load_balancing.picture import draw
 from case_studies.load_balancing.study import Study, run
 from case_studies.load_balancing.system import Truth, generate, simulate_true
+from models.load_balancing import LoadBalancer
 
 mpl.use("Agg")
 
@@ -137,3 +139,39 @@ def test_the_page_shows_every_way_of_simulating(study: Study) -> None:
     plt.close(figure)
     assert study.sentence in html
     assert all(f"<td>{way}</td>" in html for way in ("causalsys", "ExpertSim", "replay", "floor"))
+
+
+class SeesSizes(cs.SCM):
+    """The load balancer, by someone who knows that a policy looks at the job."""
+
+    arm = cs.Arm()
+    job_size = cs.Latent(cs.Positive())
+    gap = cs.Observed(cs.Positive("ms"))
+    queues = cs.State(cs.Fifo(8, "ms"))
+
+    @cs.equation(cs.Count("jobs", size=8))
+    def waiting(queues):
+        return queues.waiting
+
+    server = cs.Decision(
+        cs.Categorical(range(8)), parents=[arm, waiting, job_size], mechanism=cs.Logged()
+    )
+    work = cs.Observed(cs.Positive("ms"), parents=[job_size, server], mechanism=cs.Multiplicative())
+
+    @cs.transition(queues)
+    def serve(queues, server, work, gap):
+        return queues.push(server, work).after(gap)
+
+
+def test_where_a_policy_sees_the_size_only_arms_are_compared() -> None:
+    frame, _ = generate(160, 100, seed=2, redraw=0.1, sees_size=True)
+    log = cs.Traces(frame.drop(columns="latency"))
+    for model, under in ((SeesSizes, "randomised arms"), (LoadBalancer, "sequential exogeneity")):
+        traces = log if model is SeesSizes else cs.Traces(frame)
+        fitted = model.fit(traces, seed=0)
+        found = cs.simulate(
+            fitted, traces, policies={"shortest": lambda waiting: waiting.argmin(-1)}
+        )
+        told = [assumption.name for assumption in found.verdicts["work"].assumptions]
+        assert under in told
+        assert not {"randomised arms", "sequential exogeneity"} - {under} & set(told)
