@@ -48,6 +48,15 @@ def column_names(path: Path, *, what: str = "data") -> list[str]:
     return list(_opened(path, what).schema.names)
 
 
+def count_rows(path: Path, *, what: str = "data") -> int:
+    """How many rows there are.
+
+    Raises:
+        DataError: There is no such file, or it is no parquet.
+    """
+    return sum(file.rows for file in files_of(path, what))
+
+
 def read_parquet(path: Path, *, what: str) -> pd.DataFrame:
     """All rows and columns, with the rows' labels, if it keeps them.
 

@@ -18,6 +18,9 @@ from causalsys.scm.declaration import Declaration
 if TYPE_CHECKING:
     import pandas as pd
 
+KEYS = ("trace", "step")
+"""The columns that make traces of a frame, unless others are named."""
+
 
 @dataclass(frozen=True, eq=False)
 class Traces:
@@ -137,7 +140,11 @@ def as_traces(declaration: Declaration, data: object) -> object:
     """A frame with the columns `trace` and `step` as traces, where the model goes along steps."""
     import pandas as pd
 
-    goes_on = declaration.temporal or any(node.lasting for node in declaration.nodes.values())
-    if goes_on and isinstance(data, pd.DataFrame) and {"trace", "step"} <= {*data.columns}:
+    if goes_on(declaration) and isinstance(data, pd.DataFrame) and {*KEYS} <= {*data.columns}:
         return Traces(data)
     return data
+
+
+def goes_on(declaration: Declaration) -> bool:
+    """Whether a step of the model has to do with the one before it."""
+    return declaration.temporal or any(node.lasting for node in declaration.nodes.values())

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from causalsys.data.parquet import column_names, load
+from causalsys.data.parquet import column_names, count_rows, load
 from causalsys.data.schema import columns_of, no_column
-from causalsys.data.traces import as_traces
+from causalsys.data.stream import load_traces
+from causalsys.data.traces import KEYS, as_traces, goes_on
 from causalsys.fit.options import FitOptions
 from causalsys.scm.declaration import Declaration
 
@@ -40,22 +41,38 @@ class Source:
     ) -> Source:
         """The rows of `data`; of a parquet file or folder, a sample where they are too many.
 
+        Where the model goes along steps, the sample is one of whole traces.
+
         Raises:
-            DataError: There is no such file, it is no parquet, or lacks a column.
+            DataError: There is no such file, it is no parquet, or lacks a column; or traces are
+                to be sampled, and their rows are not adjacent, or have gaps.
         """
         if not isinstance(data, str | Path):
             return cls(as_traces(declaration, data), weight)
         path = Path(data)
-        columns = _columns(declaration, column_names(path))
+        names = column_names(path)
+        columns = _columns(declaration, names)
         if isinstance(weight, str):
             columns.append(weight)
-        found = load(path, columns=columns, most=options.rows_in_memory, seed=options.seed)
+        most, seed = options.rows_in_memory, options.seed
+        traces = goes_on(declaration) and {*KEYS} <= {*names}
+        if traces:
+            columns += KEYS
+        if traces and count_rows(path) > most:
+            found = load_traces(path, columns=columns, most=most, seed=seed)
+        else:
+            found = load(path, columns=columns, most=most, seed=seed)
+        rows = as_traces(declaration, found.frame)
         if found.rows is None:
-            return cls(found.frame, weight)
+            return cls(rows, weight)
         if isinstance(weight, np.ndarray) and weight.shape == (found.total,):
             weight = weight[found.rows]
-        note = f"a random sample of {len(found.rows):,} of the {found.total:,} rows of {path.name}"
-        return cls(found.frame, weight, (f"{note}; raise rows_in_memory to use more",))
+        whole = ", in whole traces," if traces else ""
+        note = (
+            f"a random sample of {len(found.rows):,} of the {found.total:,} rows{whole} of "
+            f"{path.name}; raise rows_in_memory to use more"
+        )
+        return cls(rows, weight, (note,))
 
 
 def _columns(declaration: Declaration, names: list[str]) -> list[str]:

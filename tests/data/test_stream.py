@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from causalsys.data.stream import Stream
-from causalsys.errors import DataError, MissingColumnError
+import causalsys as cs
+from causalsys.data.stream import Stream, load_traces
+from causalsys.errors import CausalSysError, DataError, MissingColumnError
 
 
 def log(lengths: list[int], *, names: list[object] | None = None, first: int = 0) -> pd.DataFrame:
@@ -185,3 +186,68 @@ def test_no_rows_are_refused(tmp_path: Path) -> None:
     log([3])[:0].to_parquet(tmp_path / "log.parquet")
     with pytest.raises(DataError, match="no rows"):
         Stream.open(tmp_path / "log.parquet")
+
+
+class Drift(cs.SCM):
+    x = cs.Observed(cs.Real(), mechanism=cs.Linear())
+    level = cs.State(cs.Real())
+    y = cs.Observed(cs.Real(), parents=[x, level], mechanism=cs.Linear())
+
+    @cs.transition(level)
+    def later(level, x):
+        return 0.9 * level + x
+
+
+def drifting(lengths: list[int]) -> pd.DataFrame:
+    frame = log(lengths, names=[f"t{-i}" for i in range(len(lengths))]).drop(columns="y")
+    frame["y"] = np.random.default_rng(1).normal(size=len(frame)) + 2 * frame["x"]
+    return frame
+
+
+def slope(fitted: cs.FittedSCM) -> float:
+    rows = pd.DataFrame({"trace": 0, "step": [0], "x": 0.0, "y": 0.0})
+    return float(fitted.counterfactual(rows, do={"x": 1.0}, samples=1).mean("y")[0])
+
+
+def test_a_sample_is_of_whole_traces(tmp_path: Path) -> None:
+    frame = drifting([7, 11, 3, 9, 30, 5, 5, 8])
+    frame.to_parquet(tmp_path / "log.parquet", row_group_size=16)
+    taken = set()
+    for seed in range(20):
+        found = load_traces(tmp_path / "log.parquet", columns=["x"], most=40, seed=seed)
+        assert found.total == len(frame)
+        assert len(found.frame) <= 40
+        names = found.frame["trace"].unique()
+        wanted = frame[frame["trace"].isin(names)][["trace", "step", "x"]]
+        pd.testing.assert_frame_equal(found.frame, wanted)
+        np.testing.assert_array_equal(found.rows, wanted.index)
+        taken |= set(names)
+    assert taken == set(frame["trace"])
+
+
+def test_a_fit_to_a_file_takes_whole_traces(tmp_path: Path) -> None:
+    frame = drifting([20] * 40)
+    frame.to_parquet(tmp_path / "log.parquet")
+    path = tmp_path / "log.parquet"
+    assert slope(Drift.fit(path, ensemble=2)) == slope(Drift.fit(frame, ensemble=2))
+    fitted = Drift.fit(path, rows_in_memory=300, ensemble=2, seed=4)
+    some = load_traces(path, columns=["x", "y"], most=300, seed=4).frame
+    assert len(some) == 300
+    assert slope(fitted) == slope(Drift.fit(some, ensemble=2, seed=4))
+    told = "a random sample of 300 of the 800 rows, in whole traces, of log.parquet"
+    assert told in fitted.diagnostics.notes[0]
+
+
+def test_traces_in_any_order_can_be_fitted_where_they_fit_into_memory(tmp_path: Path) -> None:
+    frame = drifting([20] * 40)
+    frame.sample(frac=1, random_state=0).to_parquet(tmp_path / "log.parquet", index=False)
+    path = tmp_path / "log.parquet"
+    assert slope(Drift.fit(path, ensemble=2)) == pytest.approx(slope(Drift.fit(frame, ensemble=2)))
+    with pytest.raises(CausalSysError, match=r"Sort the rows|in order"):
+        Drift.fit(path, rows_in_memory=300, ensemble=2)
+
+
+def test_a_trace_longer_than_the_memory_is_said(tmp_path: Path) -> None:
+    drifting([50, 50]).to_parquet(tmp_path / "log.parquet")
+    with pytest.raises(DataError, match=r"a trace of 50 steps.*Raise rows_in_memory"):
+        Drift.fit(tmp_path / "log.parquet", rows_in_memory=40)
