@@ -63,24 +63,39 @@ class Chance:
         numbers *= 2.0**-53
         return torch.from_numpy(numbers)
 
-    def draw(self, distribution: Distribution, step: int, live: int) -> Tensor:
+    def draw(
+        self, distribution: Distribution, step: int, live: int, *, told: Tensor | None = None
+    ) -> Tensor:
         """A draw for each sample and trace of a step, `[sample, trace]` (or a vector more).
 
         A category is the level of the greatest log probability plus Gumbel noise, so that worlds
         that differ little choose alike (Oberst and Sontag, ICML 2019); a number is its
         distribution's quantile.
+
+        Args:
+            distribution: What to draw from.
+            step: The step.
+            live: How many traces go on.
+            told: The luck, where it is known: races `[sample, trace, level]`, or uniform numbers
+                `[sample, trace]`.
         """
         if isinstance(distribution, Categorical):
-            race = -self.uniform(step, live, width=distribution.param_shape[-1]).log_()
+            width = int(distribution.param_shape[-1])
+            race = told if told is not None and told.shape[2:] == (width,) else None
+            if race is None:
+                race = race_of(self.uniform(step, live, width=width))
             if "probs" in vars(distribution):
                 # Whose exponential clock rings first, which is the same as Gumbel-max.
                 return (race / distribution.probs).argmin(-1)
-            return (distribution.logits - race.log_()).argmax(-1)
+            return (distribution.logits - race.log()).argmax(-1)
+        place = told if told is not None and told.dim() == 2 else None
+        if place is None:
+            place = self.uniform(step, live, width=1)[..., 0]
         if isinstance(distribution, Bernoulli):
-            return (self.uniform(step, live, width=1)[..., 0] < distribution.probs).double()
+            return (place < distribution.probs).double()
         if not distribution.event_shape:
             try:
-                return distribution.icdf(self.uniform(step, live, width=1)[..., 0])
+                return distribution.icdf(place)
             except NotImplementedError:
                 pass
         return self._other(distribution, step, live)
@@ -92,6 +107,11 @@ class Chance:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed((self.seed + 1_000_003 * step) % (2**63))
             return distribution.sample(torch.Size(wanted[: len(wanted) - len(shape)]))
+
+
+def race_of(uniform: Tensor) -> Tensor:
+    """Standard exponential numbers: the negative exponentials of Gumbel noises."""
+    return uniform.log_().neg_()
 
 
 def _words(names: Sequence[str]) -> Words:
@@ -109,4 +129,4 @@ def _mixed(bits: Words) -> Words:
     return found
 
 
-__all__ = ["Chance"]
+__all__ = ["Chance", "race_of"]

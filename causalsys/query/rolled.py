@@ -12,7 +12,7 @@ from torch import Tensor
 from causalsys.data.stepwise import Argument
 from causalsys.errors import CausalSysError, InterventionError
 from causalsys.query.intervention import Draw, Function, Intervention, Situation
-from causalsys.query.policy import Moment, label_of
+from causalsys.query.policy import Moment, label_of, narrowed
 from causalsys.scm.declaration import Node
 from causalsys.scm.supports import Categorical
 
@@ -38,9 +38,8 @@ class Once:
 class Act:
     """One world's intervention on a variable, step by step."""
 
-    def __init__(self, roll: Rollout, node: Node, world: int) -> None:
-        self.roll, self.node, self.world = roll, node, world
-        self.does: Intervention = roll.worlds[world][node.name]
+    def __init__(self, roll: Rollout, node: Node, world: int, does: Intervention) -> None:
+        self.roll, self.node, self.world, self.does = roll, node, world, does
         self.function = isinstance(self.does, Function | Draw)
         label = label_of(self.does.function) if isinstance(self.does, Function) else "a draw"
         self.title = f"the policy {label}"
@@ -52,8 +51,34 @@ class Act:
             if name != node.name:
                 roll.course(name)
         self.moment = Moment(
-            self._past, self._ahead, self._draw, self._recall, self._keep, self._told
+            self._past, self._ahead, self.draw, self._recall, self._keep, self.told_at
         )
+
+    @property
+    def live(self) -> int:
+        """How many traces it acts in."""
+        return self.roll.live
+
+    def of_traces(self, value: Tensor) -> Tensor:
+        """The values `[sample, trace]` of the traces that it acts in."""
+        return value
+
+    def rows(self) -> Tensor:
+        """The rows in which it acts."""
+        return self.roll.rows
+
+    def forget(self, was: int, live: int) -> None:
+        """Of `was` traces only the first `live` go on."""
+        self.memory = narrowed(self.memory, was, live)
+
+    def told_at(self, trace: int) -> str:
+        """This step of a trace, in words."""
+        return self.roll.steps.told(self.roll.step, trace)
+
+    def draw(self, distribution: Any) -> Tensor:
+        """A draw, by the luck that all worlds share."""
+        roll, name = self.roll, self.node.name
+        return roll.luck(name).draw(distribution, roll.step, roll.live, told=roll.told.get(name))
 
     def __call__(self, natural: Callable[[], Tensor]) -> Tensor:
         """What it gives in this step, `[sample or 1, trace]`."""
@@ -62,10 +87,12 @@ class Act:
         situation = Situation(
             self.node.name,
             self.support,
-            (roll.samples, roll.live),
+            (roll.samples, self.live),
             self._now,
-            lambda: in_world(natural(), self.world).expand(roll.samples, roll.live, *size),
-            roll.rows,
+            lambda: self.of_traces(in_world(natural(), self.world)).expand(
+                roll.samples, self.live, *size
+            ),
+            self.rows(),
             self.seed,
             self.moment,
         )
@@ -79,7 +106,7 @@ class Act:
             ) from error
 
     def _now(self, name: str) -> Tensor:
-        value = in_world(self.roll.now(name), self.world)
+        value = self.of_traces(in_world(self.roll.now(name), self.world))
         return value.expand(self.roll.samples, *value.shape[1:])
 
     def _past(self, name: str, steps: int) -> Tensor:
@@ -94,8 +121,8 @@ class Act:
             value = in_world(course[step], self.world)
             values.append(value[:, : roll.live].expand(shape))
         if steps == 1:
-            return values[0]
-        return torch.stack(values, 2)
+            return self.of_traces(values[0])
+        return self.of_traces(torch.stack(values, 2))
 
     def _ahead(self, name: str, steps: int) -> Tensor:
         roll = self.roll
@@ -108,17 +135,11 @@ class Act:
             further = torch.minimum(roll.step + torch.arange(steps), ends)
             at = roll.steps.starts[: roll.live, None] + further
             found = roll.plan.factual[name][:, at if steps > 1 else at[:, 0]]
+        found = self.of_traces(found)
         return found.expand(roll.samples, *found.shape[1:])
-
-    def _draw(self, distribution: Any) -> Tensor:
-        luck = self.roll.luck(self.node.name)
-        return luck.draw(distribution, self.roll.step, self.roll.live)
 
     def _recall(self) -> Any:
         return self.memory
-
-    def _told(self, trace: int) -> str:
-        return self.roll.steps.told(self.roll.step, trace)
 
     def _keep(self, memory: Any) -> None:
         self.memory = memory

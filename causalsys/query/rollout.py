@@ -18,9 +18,9 @@ from torch import Tensor
 
 from causalsys.data.stepwise import Argument, Computed, Stepwise, check_course
 from causalsys.errors import CausalSysError, InterventionError, QueryError
+from causalsys.query.behaviour import Behaviour, Record
 from causalsys.query.chance import Chance
 from causalsys.query.intervention import Function
-from causalsys.query.policy import narrowed
 from causalsys.query.rolled import Act, Learned, Once, in_world
 from causalsys.scm.declaration import Node
 from causalsys.scm.specs import Logged
@@ -43,6 +43,8 @@ class Rollout:
         order: What is computed, in causal order.
         moved: Those that an intervention may change; the others are computed only to be looked at.
         keep: The variables whose values are wanted; all that are moved by default.
+        behaviour: What is known of the policies that made the recorded choices; the last world is
+            then the recorded one.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Rollout:
         order: Sequence[Node],
         moved: frozenset[str],
         keep: frozenset[str] | None = None,
+        behaviour: Behaviour | None = None,
     ) -> None:
         self.plan, self.worlds, self.order, self.moved = plan, worlds, order, moved
         self.supports, self.samples = plan.schema.supports, plan.samples
@@ -71,9 +74,14 @@ class Rollout:
         for node in order:
             if any(node.name in world for world in worlds):
                 self.acts[node.name] = [
-                    Act(self, node, number) if node.name in world else None
+                    Act(self, node, number, world[node.name]) if node.name in world else None
                     for number, world in enumerate(worlds)
                 ]
+        self.told: dict[str, Tensor] = {}
+        self.record: Record | None = None
+        if behaviour is not None and behaviour.decision in self.acts:
+            node = plan.schema.declaration.nodes[behaviour.decision]
+            self.record = Record(self, node, behaviour, len(worlds) - 1)
         self.makers = {node.name: self._maker(node) for node in order}
         self.back = self._looked_back()
         self.step, self.live, self.checked = 0, 0, 0
@@ -138,7 +146,9 @@ class Rollout:
             for acts in self.acts.values():
                 for act in acts:
                     if act is not None:
-                        act.memory = narrowed(act.memory, self.live, live)
+                        act.forget(self.live, live)
+            if self.record is not None:
+                self.record.narrow(live)
         self.step, self.live = step, live
         self.rows = self.steps.starts[:live] + step
         for node in self.order:
@@ -154,6 +164,9 @@ class Rollout:
         make, acts = self.makers[node.name], self.acts.get(node.name)
         if acts is None:
             return make()
+        if self.record is not None and self.record.node.name == node.name:
+            found = self.record.tell()
+            self.told = {} if found is None else {node.name: found}
         natural: Callable[[], Tensor] = Once(make)
         width = self.supports[node.name].size
         size = [width] if width else []

@@ -20,6 +20,7 @@ from causalsys.data.schema import Schema
 from causalsys.data.table import Layout
 from causalsys.errors import InterventionError
 from causalsys.mechanisms.base import Mechanism
+from causalsys.query.behaviour import Behaviour
 from causalsys.query.intervention import Intervention, Situation
 from causalsys.query.rollout import Rollout
 from causalsys.scm.declaration import Node, ParentRef
@@ -63,7 +64,11 @@ class Unfolding:
     told: frozenset[str] = frozenset()
 
     def predict(
-        self, worlds: Sequence[World], *, keep: Collection[str] | None = None
+        self,
+        worlds: Sequence[World],
+        *,
+        keep: Collection[str] | None = None,
+        behaviour: Behaviour | None = None,
     ) -> dict[str, Tensor]:
         """The values of what the interventions reach, `[world, sample, row]`.
 
@@ -73,14 +78,20 @@ class Unfolding:
             worlds: The interventions of each world.
             keep: The variables whose values are wanted; all by default. In traces the others
                 take no memory.
+            behaviour: What is known of the policies that made the recorded choices of a decision,
+                of which random policies then take their luck.
 
         Raises:
             InterventionError: A function reads what it causes.
         """
-        order, moved = self._order(worlds)
         if self.schema.declaration.temporal:
             wanted = None if keep is None else frozenset(keep)
-            return Rollout(self, worlds, order=order, moved=moved, keep=wanted).run()
+            every = [*worlds, {}] if behaviour else worlds
+            order, moved = self._order(every, behaviour)
+            roll = Rollout(self, every, order=order, moved=moved, keep=wanted, behaviour=behaviour)
+            found = roll.run()
+            return {n: v[: len(worlds)] for n, v in found.items()} if behaviour else found
+        order, _ = self._order(worlds)
         values = self._room(order, len(worlds))
         for number, rows in enumerate(self._slices()):
             seed = zlib.crc32(f"{self.seed}/{number}".encode())
@@ -126,7 +137,9 @@ class Unfolding:
                 found[node.name] = torch.empty(full, dtype=kind)
         return {name: found[name] for name in supports}
 
-    def _order(self, worlds: Sequence[World]) -> tuple[list[Node], frozenset[str]]:
+    def _order(
+        self, worlds: Sequence[World], behaviour: Behaviour | None = None
+    ) -> tuple[list[Node], frozenset[str]]:
         """What is computed, in an order that respects what functions read; and what may change.
 
         What follows from recorded values without being kept with them is computed where it is
@@ -140,6 +153,8 @@ class Unfolding:
             given = [world[name] for world in worlds if name in world]
             reads = {read for intervention in given for read in intervention.reads} - {name}
             now = {read for intervention in given for read in intervention.reads_now} - {name}
+            if behaviour is not None and name == behaviour.decision:
+                reads, now = reads | behaviour.reads - {name}, now | behaviour.reads_now - {name}
             always = len(given) == len(worlds) and not any(name in g.reads for g in given)
             parents = () if always else node.parents
             causes[name] = now.union(parent.name for parent in parents if not parent.lag)
