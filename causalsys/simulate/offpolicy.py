@@ -190,9 +190,13 @@ def probabilities(
     count, rows = support.cardinality, len(layout.trace)
     if isinstance(policy, Mapping):
         return "it decides several variables"
+    if isinstance(policy, Distribution):
+        return _spread(policy, count, rows, support)
     if not callable(policy):
-        levels = support.levels or (False, True)
-        return np.tile(np.eye(count)[list(levels).index(policy)], (rows, 1))
+        levels = list(support.levels or (False, True))
+        if not np.isscalar(policy) or policy not in levels:
+            return "it is given row by row"
+        return np.tile(np.eye(count)[levels.index(policy)], (rows, 1))
     places: list[Tensor] = []
     named: dict[str, Tensor] = {}
     for look in looks_of(policy, name):
@@ -207,15 +211,20 @@ def probabilities(
         else:
             named[look.argument] = value
     found = policy(*places, **named)
-    if isinstance(found, Categorical):
-        return np.asarray(found.probs.double().expand(1, rows, count)[0].numpy())
     if isinstance(found, Distribution):
-        if not isinstance(support, Boolean):
-            return f"it returns a {type(found).__name__}, not a Categorical"
-        chance = found.mean.double().expand(1, rows)[0].numpy()
-        return np.stack([1 - chance, chance], -1)
+        return _spread(found, count, rows, support)
     codes = torch.as_tensor(found).long().expand(1, rows)[0]
     return np.asarray(torch.nn.functional.one_hot(codes, count).double().numpy())
+
+
+def _spread(found: Distribution, count: int, rows: int, support: Levels) -> Values | str:
+    """A distribution's probabilities, `[row, level]`."""
+    if isinstance(found, Categorical):
+        return np.asarray(found.probs.double().expand(1, rows, count)[0].numpy())
+    if not isinstance(support, Boolean):
+        return f"it returns a {type(found).__name__}, not a Categorical"
+    chance = found.mean.double().expand(1, rows)[0].numpy()
+    return np.stack([1 - chance, chance], -1)
 
 
 def _moved(value: Tensor, layout: Layout, steps: int, *, ahead: bool) -> Tensor:

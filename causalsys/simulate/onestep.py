@@ -46,7 +46,8 @@ def one_step(
 ) -> tuple[OneStep, ...]:
     """The one-step error of each learned variable that a decision reaches.
 
-    Variables whose value does not determine one noise are left out: counts, categories, vectors.
+    Variables whose value does not determine one noise are left out: counts, categories, vectors. So
+    is everything where no step follows another.
 
     Args:
         fitted: The model, fitted to the other arms.
@@ -54,6 +55,8 @@ def one_step(
         own: The traces of the arm that was left out.
         level: The probability that a right mechanism is called wrong.
     """
+    if own.table.layout.steps < 2:
+        return ()
     codes, levels = actions(own.table, decisions(fitted.declaration))
     return tuple(
         _of(node, others, own, codes=codes, levels=levels, level=level)

@@ -70,6 +70,26 @@ def validate(
         UnknownNameError: A policy or an argument names an arm that is not in the data.
         DataError: The traces do not fit the model.
         NotIdentifiedError: The other arms cannot tell what the policy changes.
+
+    Example:
+        >>> import causalsys as cs, numpy as np, pandas as pd
+        >>> from torch import tensor
+        >>> from torch.distributions import Categorical
+        >>> class Routes(cs.SCM):
+        ...     arm = cs.Arm()
+        ...     route = cs.Decision(cs.Categorical([0, 1]), parents=[arm], mechanism=cs.Logged())
+        ...     delay = cs.Observed(cs.Positive("ms"), parents=[route], mechanism=cs.Multiplicative())
+        >>> odds = {"old": [0.8, 0.2], "even": [0.5, 0.5], "new": [0.1, 0.9]}
+        >>> rng = np.random.default_rng(0)
+        >>> log = pd.DataFrame({"arm": np.repeat(list(odds), 500)})
+        >>> log["route"] = [rng.choice(2, p=odds[arm]) for arm in log["arm"]]
+        >>> log["delay"] = np.where(log["route"], 10, 25) * rng.lognormal(0, 0.3, 1500)
+        >>> policies = {arm: Categorical(tensor(chances)) for arm, chances in odds.items()}
+        >>> found = validate(Routes, log, policies=policies, metrics=["delay"])
+        >>> found.trust, found["new"]["delay"].trust
+        ('trust', 'trust')
+        >>> {name: round(value) for name, value in found["new"]["delay"].baselines.items()}
+        {'expert': 20, 'replay': 20, 'ips': 12, 'doubly robust': 12}
     """
     if isinstance(tolerance, bool) or not 0 <= tolerance < 1:
         raise QueryError("tolerance", found=repr(tolerance), mend="Give a number from 0 to 1.")
