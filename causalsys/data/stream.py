@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from causalsys.data.parquet import File, Loaded, files_of
+from causalsys.data.files import File, files_of
 from causalsys.data.runs import Runs
 from causalsys.data.schema import no_column
 from causalsys.errors import DataError
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
 
 _LOOK = 1 << 20
 """Rows of two columns that the first pass looks at together."""
-
-_PASS = 1 << 17
-"""Rows of a batch that a sample is taken from."""
 
 
 @dataclass(frozen=True)
@@ -223,27 +219,6 @@ class Stream:
             held, count = [rest], len(rest)
             yield frame
 
-    def some(self, most: int, *, seed: int) -> NDArray[np.bool_]:
-        """Which traces to take, so that they have at most so many rows: random ones.
-
-        Raises:
-            DataError: The first that was drawn has more rows than that.
-        """
-        generator = torch.Generator().manual_seed(seed)
-        drawn = torch.randperm(self.traces, generator=generator).numpy()
-        lengths = self.lengths[drawn]
-        # A shorter one in place of the one that no longer fits would favour short traces.
-        taken = drawn[np.cumsum(lengths) <= most]
-        if not len(taken):
-            raise DataError(
-                self.trace,
-                found=f"a trace of {lengths[0]:,} steps, and room for {most:,} rows in memory",
-                mend="Raise rows_in_memory: traces are taken whole.",
-            )
-        chosen = np.zeros(self.traces, dtype=np.bool_)
-        chosen[taken] = True
-        return chosen
-
     def _columns(self, columns: Iterable[str] | None) -> list[str]:
         if columns is None:
             return self.columns
@@ -265,35 +240,3 @@ class Stream:
         bounds = np.cumsum([file.rows for file in self.files])
         file = self.files[int(np.searchsorted(bounds, row, side="right"))]
         return f"trace {trace!r} at step {step} in {file.name}"
-
-
-def load_traces(
-    path: Path, *, columns: Iterable[str], most: int, seed: int = 0, what: str = "data"
-) -> Loaded:
-    """Read some columns of random whole traces, at most so many rows.
-
-    The sample is taken in one pass over batches, so its memory is that of the sample.
-
-    Args:
-        path: A file, or a folder of files, with the columns `trace` and `step`.
-        columns: The columns that are wanted; those that are absent are left out.
-        most: The most rows.
-        seed: Fixes which.
-        what: What the data are, for messages.
-
-    Raises:
-        DataError: See `Stream.open`; or a trace is longer than what fits.
-    """
-    import pandas as pd
-
-    stream = Stream.open(path, what=what)
-    chosen = stream.some(most, seed=seed)
-    frames = []
-    for piece in stream.pieces(max(_PASS, int(stream.lengths.max()))):
-        for batch, frame in zip(
-            piece.batches, stream.frames(piece.batches, columns=columns), strict=True
-        ):
-            rows = np.repeat(chosen[batch.first : batch.first + len(batch.lengths)], batch.lengths)
-            frames.append(frame[rows])
-    found = pd.concat(frames)
-    return Loaded(found, found.index.to_numpy(), stream.rows)

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from causalsys.data.parquet import column_names, count_rows, load
+from causalsys.data.files import count_rows
+from causalsys.data.parquet import column_names, load
+from causalsys.data.sampled import load_traces
 from causalsys.data.schema import columns_of, no_column
-from causalsys.data.stream import load_traces
 from causalsys.data.traces import KEYS, as_traces, goes_on
 from causalsys.fit.options import FitOptions
 from causalsys.scm.declaration import Declaration

@@ -108,11 +108,11 @@ def simulate_batches(
         raise InterventionError(
             RECORDED, found="a policy of that name", mend="Name it otherwise: the log is called so."
         )
-    objectives = named_goals(objectives)
+    goals = named_goals(objectives)
     stream = Stream.open(path, trace=trace, step=step, what="traces")
-    wanted = wanted_columns(fitted.schema, stream.columns, objectives)
+    wanted = wanted_columns(fitted.schema, stream.columns, goals)
     columns = stream.columns if rows is not None else [trace, step, *wanted]
-    collector = Collector.of(fitted.schema, columns, objectives)
+    collector = Collector.of(fitted.schema, columns, goals)
     pieces = stream.pieces(_most(batch, stream, policies))
     with folder_for(rows, tuple(policies)) as folder:
 

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import causalsys as cs
-from causalsys.data.stream import Stream, load_traces
+from causalsys.data.sampled import load_traces
+from causalsys.data.stream import Stream
 from causalsys.errors import CausalSysError, DataError, MissingColumnError
 
 
