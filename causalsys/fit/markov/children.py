@@ -17,6 +17,10 @@ from causalsys.mechanisms.quasi_newton import minimise
 _RIDGE = 1e-9
 _LEAST_SCALE = 1e-3
 """A noise is at least this share of the values' own spread: states do not catch single rows."""
+_NEGLIGIBLE = 1e-3
+"""A state whose share of a row is smaller is left out of a gradient fit."""
+_FEW = 60
+"""Parameters with which a gradient fit is quick."""
 _STEPS = 6
 """Steps of a gradient fit within one EM step; a generalised EM needs no more than some gain."""
 
@@ -102,22 +106,33 @@ def _by_gradient(
     ]
     if not names:
         return mechanism
-    total = weight.sum((0, 2))
+    sample = expanded(mechanism, value, parents, weight)
+    total = sample.weight.sum(-1)
+    # Most states are next to impossible at most rows, and cost as much as the others.
+    most = sample.weight.amax(-1, keepdim=True)
+    counts = (sample.weight > _NEGLIGIBLE * most).any(0)
+    sample = sample.take(counts.nonzero()[:, 0])
 
     def losses(points: Tensor, whose: Tensor) -> Tensor:
+        part = sample.pick(whose)
         tried = mechanism.members(whose)
         tried = tried.with_state(unpack(points, tried.state, names))
-        given = {
-            key: _pick(parent, whose, vector=bool(mechanism.parents[key].size))
-            for key, parent in parents.items()
-        }
-        seen = _pick(value, whose, vector=bool(mechanism.support.size))
-        each = tried.log_prob(seen, given)
+        each = tried.log_prob(part.value, part.parents)
         prior = 0.5e-3 * points.square().sum(-1)
-        return (prior - (weight[:, whose] * each).sum((0, 2))) / total[whose]
+        return (prior - (part.weight * each).sum(-1)) / total[whose]
 
     points = minimise(losses, pack(mechanism.state, names), steps=_STEPS)
     return mechanism.with_state(unpack(points, mechanism.state, names))
+
+
+def is_cheap(mechanism: Mechanism) -> bool:
+    """Whether an M-step costs little: it has a closed form, or few parameters."""
+    if isinstance(mechanism, LinearMechanism | MeasurementMechanism):
+        return True
+    trained = [
+        t[0].numel() for n, t in mechanism.state.items() if not n.startswith(mechanism.constants)
+    ]
+    return sum(trained) <= _FEW
 
 
 def expanded(
@@ -131,11 +146,6 @@ def expanded(
     }
     seen = _flat(value, states, vector=bool(mechanism.support.size))
     return Sample(seen, given, _flat(weight, states))
-
-
-def _pick(values: Tensor, members: Tensor, *, vector: bool) -> Tensor:
-    axis = values.dim() - (3 if vector else 2)
-    return values if values.shape[axis] == 1 else values.index_select(axis, members)
 
 
 def _flat(values: Tensor, states: int, *, vector: bool = False) -> Tensor:

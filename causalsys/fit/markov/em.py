@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from causalsys.fit.markov.children import refitted
+from causalsys.fit.markov.children import is_cheap, refitted
 from causalsys.fit.markov.emissions import Emissions
 from causalsys.fit.markov.laws import Law
 from causalsys.fit.markov.passes import Expected, backward, forward
 from causalsys.mechanisms.base import Mechanism
 from causalsys.mechanisms.chain import ChainMechanism
 
+_COSTLY_STEPS, _COSTLY_TOLERANCE = 80, 1e-4
+"""Where a child is fitted by gradient, a step costs so much that the last digits are let go."""
 _FIRST_MOVE = 0.25
 """How far a learned level is tried beside itself at first, in gaps between levels."""
 
@@ -101,6 +103,8 @@ def climb(
     Returns:
         The model, and whether it stopped before its steps did.
     """
+    if not all(map(is_cheap, model.children.values())):
+        steps, tolerance = min(steps, _COSTLY_STEPS), max(tolerance, _COSTLY_TOLERANCE)
     rows = weight @ torch.bincount(emissions.scope.layout.trace).to(weight.dtype)
     last = torch.full((len(weight),), -torch.inf, dtype=torch.float64)
     for _ in range(steps):
