@@ -72,10 +72,10 @@ def _bent(size: tuple[int, int], seeds: tuple[int, ...]) -> list[Line]:
             rows = log[log["arm"] != target]
             for name, model in (("monotone", Bent), ("rank one", LoadBalancer)):
                 fitted = model.fit(rows, seed=0, ensemble=1)
-                frame = cs.simulate(fitted, log, policies={"it": truth.policies[target]}).frames[
-                    "it"
-                ]
-                real = truth.servers.work(frame["server"].astype(int), truth.size.T.ravel())
+                policy = truth.policies[target]
+                frame = cs.simulate(fitted, rows, policies={"it": policy}).frames["it"]
+                size_of = truth.size[:, truth.arm != target].T.ravel()
+                real = truth.servers.work(frame["server"].astype(int), size_of)
                 errors[name].append(float(np.median(np.abs(frame["work"] / real - 1))))
     note = _note(size, seeds, f"rank one: {np.mean(errors['rank one']):.2%}")
     figure = float(np.mean(errors["monotone"]))
@@ -91,7 +91,7 @@ def _noisy(size: tuple[int, int], seeds: tuple[int, ...]) -> list[Line]:
         rng = np.random.default_rng(seed)
         luck = np.exp(rng.normal(0, 0.1, len(log)))
         noisy = _requeued(log, log["work"] * luck)
-        fitted = LoadBalancer.fit(noisy[noisy["arm"] != "shortest_queue"], seed=0, ensemble=1)
+        fitted = LoadBalancer.fit(noisy, seed=0, ensemble=1)
         frame = cs.simulate(fitted, noisy, policies={"it": truth.policies["random"]}).frames["it"]
         real = truth.servers.work(frame["server"].astype(int), truth.size.T.ravel())
         errors.append(float(np.median(np.abs(frame["work"] / real - 1))))

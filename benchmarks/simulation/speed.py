@@ -13,6 +13,7 @@ import causalsys as cs
 from benchmarks.lines import Line
 from benchmarks.simulation import truth as by_hand
 from case_studies.load_balancing.system import Truth, generate
+from causalsys.simulate.simulate import Simulator
 from models.load_balancing import LoadBalancer
 
 NAME = "speed"
@@ -43,7 +44,7 @@ def run(*, quick: bool = False) -> list[Line]:
 
 def _ratio(fitted: cs.FittedSCM, log: pd.DataFrame, truth: Truth, name: str) -> tuple[float, float]:
     """The shortest of alternating rounds, each."""
-    simulator = cs.Simulator.of(fitted, log)
+    simulator = Simulator.of(fitted, log)
     by_hand.simulate(truth, name)
     ours, theirs = [], []
     for _ in range(3):
@@ -59,16 +60,16 @@ def _growth(*, quick: bool) -> list[Line]:
     policy = truth.policies["shortest_queue"]
 
     def traces(scale: int) -> Callable[[], object]:
-        simulator = cs.Simulator.of(fitted, log[log["trace"] < scale * base[0]])
+        simulator = Simulator.of(fitted, log[log["trace"] < scale * base[0]])
         return lambda: simulator.run({"it": policy})
 
     def policies(scale: int) -> Callable[[], object]:
-        simulator = cs.Simulator.of(fitted, log[log["trace"] < base[0]])
+        simulator = Simulator.of(fitted, log[log["trace"] < base[0]])
         return lambda: simulator.run({str(i): policy for i in range(scale)})
 
     def steps(scale: int) -> Callable[[], object]:
         longer, _ = generate(base[0], scale * base[1], seed=SEED)
-        simulator = cs.Simulator.of(fitted, longer)
+        simulator = Simulator.of(fitted, longer)
         return lambda: simulator.run({"it": policy})
 
     lines = []

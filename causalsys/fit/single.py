@@ -67,7 +67,8 @@ def fit_single(
     mechanism = choice.mechanism
     if node.lasting:
         mechanism = _remembering(mechanism, name, table, sample, weights, training)
-    calibration = calibrated(mechanism, sample, training)
+    # The steps of a noise that lasts are not so many independent draws of its law.
+    calibration = None if node.lasting else calibrated(mechanism, sample, training)
     warnings = list(mechanism.notes)
     if calibration is not None and calibration < 1e-4:
         warnings.append(

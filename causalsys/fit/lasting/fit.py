@@ -14,6 +14,7 @@ import torch
 
 from causalsys.data.table import Table
 from causalsys.errors import FitError
+from causalsys.fit.lasting.arms import fit_arms
 from causalsys.fit.lasting.course import Course
 from causalsys.fit.lasting.flow import ROWS, fit_flow
 from causalsys.fit.lasting.moments import fit_moments
@@ -66,8 +67,6 @@ def fit_lasting(
         )
     if exogeneity.constraint == "arms":
         if additive:
-            from causalsys.fit.lasting.arms import fit_arms
-
             return fit_arms(mechanism, plain, course=course, generator=generator)
         return mechanism.noted(
             f"{exogeneity.reason}, and by arms alone only an additive mechanism is fitted: declare "
