@@ -20,6 +20,8 @@ from causalsys.errors import InterventionError
 from causalsys.scm.variables import Variable
 
 MEMORY = "memory"
+_LEAD = 2
+"""The axes of a scalar as policies see it: sample and trace."""
 
 
 @dataclass(frozen=True)
@@ -193,9 +195,9 @@ class ModelPolicy:
 
     def __call__(self, **given: Tensor) -> Tensor:
         values = list(given.values())
-        plain = min(value.dim() for value in values)
-        lead = torch.broadcast_shapes(*(value.shape[:plain] for value in values))
-        columns = [value.expand(*lead, *value.shape[plain:]).reshape(*lead, -1) for value in values]
+        lead = torch.broadcast_shapes(*(value.shape[:_LEAD] for value in values))
+        wide = [value.expand(*lead, *value.shape[_LEAD:]) for value in values]
+        columns = [value.reshape(*lead, -1) for value in wide]
         features = torch.cat([column.double() for column in columns], -1)
         if isinstance(self.model, torch.nn.Module):
             return self._module(features)
