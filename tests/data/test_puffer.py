@@ -9,8 +9,11 @@ import pandas as pd
 import pytest
 
 from causalsys.data.puffer import TICKS, read_puffer
+from causalsys.data.read import read
+from causalsys.data.schema import Schema
 from causalsys.data.traces import Traces
 from causalsys.errors import DataError, MissingColumnError
+from models.video_streaming import streaming
 
 FORMATS = ("426x240-26", "854x480-24", "1280x720-22")
 BYTES = (100_000, 250_000, 500_000)
@@ -127,6 +130,16 @@ def test_files_may_be_named(tmp_path: Path) -> None:
     published(tmp_path)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     pd.testing.assert_frame_equal(read_puffer(files).frame, read_puffer(tmp_path).frame)
+
+
+def test_it_goes_into_the_model_of_such_a_service(tmp_path: Path) -> None:
+    published(tmp_path)
+    log = read_puffer(tmp_path)
+    model = streaming(levels=len(log.formats), chunk_seconds=2.002, cap=15.0)
+    traces = Traces(log.frame)
+    table = read(Schema.learn(model.declaration, traces.frame), traces)
+    np.testing.assert_allclose(table.values["buffer"][0], log.frame["buffer"])
+    assert not table.left
 
 
 def test_bad_input_says_what_is_wrong(tmp_path: Path) -> None:
