@@ -339,6 +339,17 @@ def test_a_saved_model_answers_alike(session: cs.FittedSCM, tmp_path: Path) -> N
     assert np.array_equal(one.values["throughput"], two.values["throughput"])
 
 
+def test_a_saved_model_without_functions_needs_no_class(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"trace": 0, "step": range(40), "load": np.sin(np.arange(40))})
+    frame["alarm"] = frame["load"] > 0
+    fitted = Regimes.fit(cs.Traces(frame), ensemble=1)
+    fitted.save(tmp_path / "model.cs")
+    loaded = cs.load(tmp_path / "model.cs")
+    assert loaded.declaration.nodes["regime"].parents == (itself("regime"),)
+    one, two = (each.mechanisms["regime"].state["transition"] for each in (fitted, loaded))
+    assert torch.equal(one, two)
+
+
 def test_a_row_s_verdict_names_dynamics_and_physics(session: cs.FittedSCM) -> None:
     verdict = session.identify("throughput", do="bitrate", counterfactual=True)
     assert verdict.status == "identified under"
