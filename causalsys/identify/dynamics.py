@@ -79,8 +79,8 @@ def _shown(
         )
     return Assumption(
         "states that show",
-        f"each state of {latent} has a law of its own, of the declared family, and noise is new "
-        "in every step",
+        f"each state of {latent} has a law of its own, of the declared family, noise is new in "
+        "every step, and each action was taken in each state",
         names,
         "fitted.diagnostics, by the calibration of each variable",
     )
