@@ -89,7 +89,12 @@ class Unfolding:
             every = [*worlds, {}] if behaviour else worlds
             order, moved = self._order(every, behaviour)
             roll = Rollout(self, every, order=order, moved=moved, keep=wanted, behaviour=behaviour)
-            found = roll.run()
+            try:
+                found = roll.run()
+            finally:
+                # Its parts refer to it: let go of here, its courses are freed now, and not when
+                # the collector of cycles comes by, many batches later.
+                vars(roll).clear()
             return {n: v[: len(worlds)] for n, v in found.items()} if behaviour else found
         order, _ = self._order(worlds)
         values = self._room(order, len(worlds))
