@@ -192,51 +192,75 @@ def biases(
     if not len(rows) or len(levels) > _LEVELS:
         return ()
     trace, traces = layout.trace.numpy()[rows], layout.traces
-    error = robust(error, expected, rows)
+    error = robust(error[rows], expected[rows])
     high = expected[rows] > np.median(expected[rows])
+    before, after = codes[rows - 1], codes[rows]
+    found = _cells(error, trace, before, after, high, levels=levels, traces=traces)
+    if not any(bias.before != bias.after for bias, _ in found):
+        # Too few steps for any pair by itself: all ways up, and all ways down.
+        up, down = (after > before).astype(np.int64), (before > after).astype(np.int64)
+        found += [
+            pair
+            for pair in _cells(
+                error, trace, down, up, high, levels=("lower", "higher"), traces=traces
+            )
+            if pair[0].before != pair[0].after
+        ]
+    return _tested([bias for bias, _ in found], np.array([met for _, met in found]), level)
+
+
+def _cells(
+    error: Values,
+    trace: Codes,
+    before: Codes,
+    after: Codes,
+    high: NDArray[np.bool_],
+    *,
+    levels: tuple[object, ...],
+    traces: int,
+) -> list[tuple[Bias, int]]:
+    """The mean error by pair and half, and in how many traces each was met."""
     size = len(levels)
-    cell = (codes[rows - 1] * size + codes[rows]) * 2 + high
+    cell = (before * size + after) * 2 + high
     cells = 2 * size * size
     steps = np.bincount(cell, minlength=cells)
-    mean = np.bincount(cell, error[rows], minlength=cells) / np.maximum(steps, 1)
+    mean = np.bincount(cell, error, minlength=cells) / np.maximum(steps, 1)
     both, where = np.unique(cell * traces + trace, return_inverse=True)
-    sums = np.bincount(where, error[rows] - mean[cell])
+    sums = np.bincount(where, error - mean[cell])
     met = np.bincount(both // traces, minlength=cells)
     square = np.bincount(both // traces, sums**2, minlength=cells)
     spread = np.sqrt(square * met / np.maximum(met - 1, 1)) / np.maximum(steps, 1)
     enough = (steps >= _FEW_STEPS) & (met >= _FEW_TRACES) & (spread > 0)
-    found = [
-        Bias(
-            levels[c // 2 // size],
-            levels[c // 2 % size],
-            "high" if c % 2 else "low",
-            float(mean[c]),
-            float(spread[c]),
-            int(steps[c]),
+    return [
+        (
+            Bias(
+                levels[c // 2 // size],
+                levels[c // 2 % size],
+                "high" if c % 2 else "low",
+                float(mean[c]),
+                float(spread[c]),
+                int(steps[c]),
+            ),
+            int(met[c]),
         )
         for c in np.flatnonzero(enough)
     ]
-    return _tested(found, met[enough], level)
 
 
-def robust(error: Values, expected: Values, rows: Codes) -> Values:
+def robust(error: Values, expected: Values) -> Values:
     """Errors with their tails cut off, less what errors are at such an expected value.
 
     Given the past, errors have one law under all actions, so any function of them has one mean:
     cutting off what jumps costs no validity and saves much noise. What is left of it, divided by
     the share that was not cut, is a shift again (Huber, 1964).
     """
-    own, at = error[rows], expected[rows]
-    middle = np.median(own)
-    most = _CUT * max(float(np.median(np.abs(own - middle))), 1e-12)
-    kept = np.clip(own - middle, -most, most)
-    bins = np.searchsorted(np.quantile(at, np.linspace(0, 1, _BINS + 1)[1:-1]), at)
+    away = error - np.median(error)
+    most = _CUT * max(float(np.median(np.abs(away))), 1e-12)
+    kept = np.clip(away, -most, most)
+    bins = np.searchsorted(np.quantile(expected, np.linspace(0, 1, _BINS + 1)[1:-1]), expected)
     count = np.bincount(bins, minlength=_BINS).clip(min=1)
     kept = kept - (np.bincount(bins, kept, minlength=_BINS) / count)[bins]
-    inside = float((np.abs(own - middle) < most).mean())
-    found = np.full_like(error, np.nan)
-    found[rows] = kept / max(inside, 0.1)
-    return found
+    return np.asarray(kept / max(float((np.abs(away) < most).mean()), 0.1))
 
 
 def _tested(found: list[Bias], traces: Codes, level: float) -> tuple[Bias, ...]:

@@ -193,12 +193,7 @@ class LeftOut:
     @cached_property
     def rolled(self) -> tuple[list[pd.DataFrame], Codes] | None:
         """Some of the others' traces under slightly different mechanisms, the fitted one first."""
-        sizes = {
-            step.variable: max(
-                np.nan_to_num(step.transport), np.nan_to_num(step.transport_error), _LEAST
-            )
-            for step in self.steps
-        }
+        sizes = {step.variable: self._uncertain(step) for step in self.steps}
         model = perturbed(self.fitted, sizes, seed=self.plan.seed)
         if model is None:
             return None
@@ -212,6 +207,15 @@ class LeftOut:
         simulator = Simulator.of(model, given, members=members, seed=self.plan.seed)
         found = simulator.run({_SIMULATED: self.policy})
         return [found.frame(_SIMULATED, member=m) for m in range(members)], number
+
+    def _uncertain(self, step: OneStep) -> float:
+        """How far a mechanism may be off, as far as the one-step errors tell."""
+        told = [each for each in (step.transport, step.transport_error) if each == each]
+        if not told:
+            # No pair has steps enough: then all that is known is what a mean error would show.
+            each = np.nan_to_num([step.changed, step.stayed]).max()
+            told = [float(each) / np.sqrt(self.own_rows[1].max() + 1)]
+        return max(*told, _LEAST)
 
     def _metric(self, metric: Objective) -> Compared:
         seed, level = self.plan.seed, self.plan.level

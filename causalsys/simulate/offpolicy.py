@@ -15,7 +15,8 @@ from the past. It is right if the policies are, whatever the model; a good model
 The model foresees one step here, not the rest of the trace.
 
 Both die of long traces: the weights' spread grows with every choice. The effective number of
-traces, `(Σw)²/Σw²`, says so, and below ten nothing is told.
+traces, `(Σw)²/Σw²`, says so, and below ten nothing is told. Nor is anything where weights do not
+average to about one: then some of what the target would do was never recorded.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ Values = NDArray[np.float64]
 
 _LEAST = 10.0
 """Effective traces below which nothing is told."""
+_MISSED = 0.3
+"""How far the mean weight may be from one, in logarithms. Where a policy's own choices were never
+recorded in some traces, the rest follow it well, and are the wrong ones."""
 _DRAWS = 400
 
 
@@ -142,12 +146,23 @@ class Weights:
         low, high = np.quantile(found[1:], [(1 - level) / 2, (1 + level) / 2])
         return Estimate(float(found[0]), float(low), float(high), level)
 
+    def mass(self) -> Values:
+        """The mean weight at each step, `[step]`: one, but for chance, where nothing is missing."""
+        position = self.layout.position.numpy()
+        return np.asarray(np.bincount(position, self.step) / np.bincount(position))
+
     def refusal(self) -> str:
         """Why nothing can be told; empty where something can."""
-        found = self.effective()
+        found, mass = self.effective(), self.mass()
         short = np.flatnonzero(found < _LEAST)
         if not len(short):
-            return ""
+            away = np.flatnonzero(np.abs(np.log(np.maximum(mass, 1e-9))) > _MISSED)
+            if not len(away):
+                return ""
+            return (
+                f"the recorded choices do not cover its own: at step {away[0]} their weights add "
+                f"up to {mass[away[0]]:.0%} of the traces, not to all"
+            )
         if found[short[0]] == 0:
             return f"there is no overlap: no trace follows the policy beyond step {short[0]}"
         return (
@@ -194,7 +209,7 @@ def probabilities(
         return _spread(policy, count, rows, support)
     if not callable(policy):
         levels = list(support.levels or (False, True))
-        if not np.isscalar(policy) or policy not in levels:
+        if not isinstance(policy, str | int | bool) or policy not in levels:
             return "it is given row by row"
         return np.tile(np.eye(count)[levels.index(policy)], (rows, 1))
     places: list[Tensor] = []

@@ -78,7 +78,7 @@ def validate(
         >>> class Routes(cs.SCM):
         ...     arm = cs.Arm()
         ...     route = cs.Decision(cs.Categorical([0, 1]), parents=[arm], mechanism=cs.Logged())
-        ...     delay = cs.Observed(cs.Positive("ms"), parents=[route], mechanism=cs.Multiplicative())
+        ...     delay = cs.Observed(cs.Positive("ms"), [route], mechanism=cs.Multiplicative())
         >>> odds = {"old": [0.8, 0.2], "even": [0.5, 0.5], "new": [0.1, 0.9]}
         >>> rng = np.random.default_rng(0)
         >>> log = pd.DataFrame({"arm": np.repeat(list(odds), 500)})

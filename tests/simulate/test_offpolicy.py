@@ -131,6 +131,16 @@ def test_without_overlap_it_is_refused_in_words() -> None:
     assert "no trace follows the policy beyond step 2" in weights.refusal()
 
 
+def test_traces_that_follow_for_the_wrong_reason_are_not_taken_for_the_rest() -> None:
+    # The target goes on as the trace began; only half of the traces were ever recorded doing so.
+    layout = Layout(torch.arange(200).repeat_interleave(2), torch.arange(2).repeat(200))
+    good = np.arange(200) % 2 == 0
+    target = np.where(np.repeat(good, 2) | (layout.position.numpy() == 0), 1.0, 0.0)
+    weights = Weights.of(target, np.ones((1, 400)), np.ones(1), layout)
+    assert weights.effective().min() == 100
+    assert "add up to 50% of the traces" in weights.refusal()
+
+
 def test_policies_see_the_recorded_past_and_what_is_to_come() -> None:
     layout = Layout(torch.tensor([0, 0, 0, 1, 1]), torch.tensor([0, 1, 2, 0, 1]))
     values = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])

@@ -248,3 +248,18 @@ def test_biases_are_found_where_they_are_and_nowhere_else() -> None:
     shifted = error + 0.4 * ((before == 0) & (codes == 2))
     found = biases(shifted, expected, layout, codes=codes, levels=("a", "b", "c"))
     assert {(b.before, b.after) for b in found if b.rejected} == {("a", "c")}
+
+
+def test_where_pairs_are_rare_all_ways_up_are_looked_at_together() -> None:
+    rng = np.random.default_rng(4)
+    traces, steps, levels = 60, 20, 30
+    layout = Layout(
+        torch.arange(traces).repeat_interleave(steps), torch.arange(steps).repeat(traces)
+    )
+    codes = rng.integers(0, levels, traces * steps)
+    error, expected = rng.normal(size=len(codes)), rng.normal(size=len(codes))
+    error[layout.position.numpy() == 0] = np.nan
+    error += 0.5 * (codes > np.concatenate([codes[:1], codes[:-1]]))
+    found = biases(error, expected, layout, codes=codes, levels=tuple(range(levels)))
+    assert {(b.before, b.after) for b in found} == {("lower", "higher"), ("higher", "lower")}
+    assert all(b.rejected for b in found)
