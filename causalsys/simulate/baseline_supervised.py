@@ -34,6 +34,7 @@ from causalsys.scm.specs import Logged
 from causalsys.scm.structure import Structure
 from causalsys.scm.supports import Categorical, Count, Fraction, Positive, Real, Support
 from causalsys.scm.variables import Decision, Equation, Observed, State, Transition, Variable
+from causalsys.simulate.baseline_offpolicy import Recorded
 from causalsys.simulate.baselines import SUPERVISED
 from causalsys.simulate.onestep import below, decisions
 from causalsys.simulate.simulate import Simulator, _as_do
@@ -97,7 +98,7 @@ def supervised(
     simulator: Simulator,
     policy: Any,
     *,
-    again: Mapping[str, Tensor],
+    learned_on: Recorded,
     keys: tuple[str, str],
     seed: int,
 ) -> Simulation:
@@ -106,15 +107,16 @@ def supervised(
     Args:
         simulator: The recorded traces.
         policy: What decides.
-        again: What follows from the record, by variable, `[row]` (vectors `[row, size]`).
+        learned_on: The traces that the network learns from: the same, or some of them.
         keys: The columns of traces and steps.
         seed: Fixes the network and random policies.
     """
     fitted, recorded, table = simulator.fitted, simulator.recorded, simulator.found.table
     parts = Parts.of(fitted.declaration, recorded)
-    known = {name: value[0] for name, value in table.values.items()} | dict(again)
-    network = _trained(parts, known, table.layout.trace, fitted.schema.supports, seed=seed)
-    declaration = _declared(parts, known, table.layout.first_rows, network)
+    kept = learned_on.simulator.found.table
+    known = {name: value[0] for name, value in kept.values.items()} | dict(learned_on.again)
+    network = _trained(parts, known, kept.layout.trace, fitted.schema.supports, seed=seed)
+    declaration = _declared(parts, known, kept.layout.first_rows, network)
     frame = recorded[[*keys, *(c for n in (*parts.given, *parts.chosen) for c in columns_of(n))]]
     frame = frame.assign(
         **{f"{_LOGGED}{c}": recorded[c] for n in parts.logged for c in columns_of(n)}

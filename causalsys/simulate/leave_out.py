@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from causalsys.fit.fit import fit
 from causalsys.fit.fitted import Fitted
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 _SIMULATED = "simulator"
 _ROLLED = 200_000
-"""Rows that are rolled forward once more for the chaos floor."""
+"""Rows of others that suffice for the chaos floor, off-policy estimates, and to learn from."""
 _WRONG = 0.01
 _LEAST = 1e-4
 """The least perturbation: no mechanism is known better by a validation."""
@@ -165,15 +166,28 @@ class LeftOut:
         keys = self.plan.trial.keys
         if SUPERVISED in self.plan.baselines and keys is not None:
             rolled = supervised(
-                self.others, self.policy, again=self.record.again, keys=keys, seed=self.plan.seed
+                self.others, self.policy, learned_on=self.record, keys=keys, seed=self.plan.seed
             )
             found[SUPERVISED] = rolled.frame(SUPERVISED)
         return found
 
     @cached_property
     def record(self) -> Recorded:
-        """The others' traces as policies would see them."""
-        return Recorded(self.others)
+        """The others' traces as policies would see them, or some of them where there are many."""
+        few, whole = self.few
+        if whole:
+            return Recorded(self.others)
+        given, _, _ = self.plan.trial.part(few)
+        return Recorded(Simulator.of(self.fitted, given, seed=self.plan.seed))
+
+    @cached_property
+    def few(self) -> tuple[NDArray[np.bool_], bool]:
+        """Which rows of the trial are of the others' first traces, and whether these are all."""
+        there = np.flatnonzero(self.plan.trial.labels != self.arm)
+        last = int(self.number[min(len(there), _ROLLED) - 1])
+        few = np.zeros(len(self.plan.trial.labels), dtype=bool)
+        few[there[self.number <= last]] = True
+        return few, bool((self.number <= last).all())
 
     @cached_property
     def off_policy(self) -> tuple[OffPolicy, ...]:
@@ -183,7 +197,7 @@ class LeftOut:
         trial = self.plan.trial
         return self.record.estimates(
             self.policy,
-            labels=trial.labels[trial.labels != self.arm],
+            labels=trial.labels[self.few[0]],
             policies=trial.policies,
             metrics=self.plan.metrics,
             level=self.plan.level,
@@ -197,12 +211,7 @@ class LeftOut:
         model = perturbed(self.fitted, sizes, seed=self.plan.seed)
         if model is None:
             return None
-        trial = self.plan.trial
-        there = np.flatnonzero(trial.labels != self.arm)
-        last = int(self.number[min(len(there), _ROLLED) - 1])
-        few = np.zeros(len(trial.labels), dtype=bool)
-        few[there[self.number <= last]] = True
-        given, _, number = trial.part(few)
+        given, _, number = self.plan.trial.part(self.few[0])
         members = min(model.members, 1 + PERTURBED)
         simulator = Simulator.of(model, given, members=members, seed=self.plan.seed)
         found = simulator.run({_SIMULATED: self.policy})

@@ -46,7 +46,7 @@ def test_a_network_without_latents_repeats_what_it_is_given(simulator: Simulator
     frame = supervised(
         simulator,
         POLICIES["least"],
-        again=Recorded(simulator).again,
+        learned_on=Recorded(simulator),
         keys=("trace", "step"),
         seed=0,
     ).frame("supervised")
