@@ -100,7 +100,7 @@ def main() -> None:
         asked = json.dumps([name, given.policies, given.engine, given.batch])
         root = Path(__file__).parents[2]
         command = [sys.executable, "-c", _PROGRAM, asked]
-        found = subprocess.run(command, check=True, capture_output=True, text=True, cwd=root)
+        found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=root)
         for what, value in json.loads(found.stdout).items():
             print(f"{what:15} {value:,.1f}" if isinstance(value, float) else f"{what:15} {value}")
 

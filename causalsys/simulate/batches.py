@@ -24,8 +24,9 @@ from causalsys.simulate.written import folder_for, write
 if TYPE_CHECKING:
     import pandas as pd
 
-_ROWS = 3_000_000
-"""Rows in a batch, those under each policy counted, and four times those that were recorded."""
+_CELLS = 32_000_000
+"""Numbers in a batch, by all variables, recorded and under each policy; what is made of them on the
+way takes about as much again. A quarter of a gigabyte."""
 
 
 def simulate_batches(
@@ -113,7 +114,7 @@ def simulate_batches(
     wanted = wanted_columns(fitted.schema, stream.columns, goals)
     columns = stream.columns if rows is not None else [trace, step, *wanted]
     collector = Collector.of(fitted.schema, columns, goals)
-    pieces = stream.pieces(_most(batch, stream, policies))
+    pieces = stream.pieces(_most(batch, stream, fitted, worlds=len(policies) + 3))
     with folder_for(rows, tuple(policies)) as folder:
 
         def work(piece: Piece) -> Aggregates:
@@ -143,8 +144,9 @@ def simulate_batches(
     return whole
 
 
-def _most(batch: int | None, stream: Stream, policies: Mapping[str, Any]) -> int:
+def _most(batch: int | None, stream: Stream, fitted: Fitted, *, worlds: int) -> int:
     """How many rows a batch may have."""
     if batch is not None:
         return count(batch, "batch")
-    return max(_ROWS // (len(policies) + 4), int(stream.lengths.max()))
+    width = sum(support.size or 1 for support in fitted.schema.supports.values())
+    return max(_CELLS // (width * worlds), int(stream.lengths.max()))
