@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from causalsys.query.policy import Ahead, Past
 from torch import Tensor
 from torch.distributions import Categorical
 
 from case_studies.video_streaming.slow_start import CAP, CHUNK
+from causalsys.query.policy import Ahead, Past
 
 Respond = Callable[[int, Tensor, Tensor], Tensor]
 """Throughput of a chunk, Mbit/s, given the step, the chunk's megabits and the buffer: `[trace]`."""

@@ -8,7 +8,7 @@ the same sessions, and on new ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -26,6 +26,10 @@ CAUSAL, EXPERT, SUPERVISED = "causalsys", "ExpertSim", "SLSim"
 LIVE = BBA(reservoir=5.0, cushion=5.0)
 """What the service runs, and would like to tune."""
 SPACE = {"reservoir": (0.0, 9.0), "cushion": (1.0, 12.0)}
+
+
+Worlds = dict[str, Callable[[Sequence[BBA]], list[float]]]
+"""By who says so, the mean QoE of policies on the same sessions."""
 
 
 @dataclass(frozen=True)
@@ -105,13 +109,17 @@ def run(
     tuned = tune(
         fitted, cs.Traces(log), BBA, space=SPACE, objective=qoe, prefer="higher", seed=seed
     )
-    worlds: dict[str, Callable[[BBA], pd.DataFrame]] = {
-        CAUSAL: lambda policy: simulate(
-            fitted, cs.Traces(log), policies={"it": policy}, seed=seed
-        ).frames["it"],
-        EXPERT: lambda policy: expert_sim(truth, log, policy),
-        SUPERVISED: lambda policy: supervised(truth, log, policy),
-        "truth": lambda policy: simulate_true(truth, policy),
+
+    def simulated(policies: Sequence[BBA]) -> list[float]:
+        named = {str(number): policy for number, policy in enumerate(policies)}
+        found = simulate(fitted, cs.Traces(log), policies=named, seed=seed)
+        return [found.score(qoe, name) for name in named]
+
+    worlds: Worlds = {
+        CAUSAL: simulated,
+        EXPERT: lambda policies: [qoe(expert_sim(truth, log, p)).mean() for p in policies],
+        SUPERVISED: lambda policies: [qoe(supervised(truth, log, p)).mean() for p in policies],
+        "truth": lambda policies: [qoe(simulate_true(truth, p)).mean() for p in policies],
     }
     candidates = _candidates(tuned, worlds)
     fresh = _draw(traces, steps, real=real, seed=seed + 1000)
@@ -147,22 +155,18 @@ def _errors(runs: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-def _candidates(tuned: Tuned, worlds: dict[str, Callable[[BBA], pd.DataFrame]]) -> pd.DataFrame:
+def _candidates(tuned: Tuned, worlds: Worlds) -> pd.DataFrame:
     """What each world says of every fourth candidate of the search, and of the one it chose."""
     found = pd.concat([tuned.trials.iloc[::4], tuned.trials.tail(1)])[[*SPACE]].drop_duplicates()
     chosen = pd.DataFrame([dict(tuned.parameters)])
     found = pd.concat([chosen, found], ignore_index=True).drop_duplicates(ignore_index=True)
+    policies = [BBA(reservoir, cushion) for reservoir, cushion in found[[*SPACE]].to_numpy()]
     for name, world in worlds.items():
-        found[name] = [qoe(world(BBA(**row))).mean() for row in found[[*SPACE]].to_dict("records")]
+        found[name] = world(policies)
     return found
 
 
-def _choices(
-    tuned: Tuned,
-    candidates: pd.DataFrame,
-    worlds: dict[str, Callable[[BBA], pd.DataFrame]],
-    fresh: Truth,
-) -> pd.DataFrame:
+def _choices(tuned: Tuned, candidates: pd.DataFrame, worlds: Worlds, fresh: Truth) -> pd.DataFrame:
     """What each simulator would have put live, and the QoE that it promised and that it got."""
     picked = {"live": LIVE, CAUSAL: tuned.policy}
     for name in (EXPERT, SUPERVISED, "truth"):
@@ -172,8 +176,8 @@ def _choices(
         name: {
             "reservoir": policy.reservoir,
             "cushion": policy.cushion,
-            "promised": qoe(worlds[CAUSAL if name == "live" else name](policy)).mean(),
-            "true": qoe(worlds["truth"](policy)).mean(),
+            "promised": worlds[CAUSAL if name == "live" else name]([policy])[0],
+            "true": worlds["truth"]([policy])[0],
             "true, new sessions": qoe(simulate_true(fresh, policy)).mean(),
         }
         for name, policy in picked.items()
