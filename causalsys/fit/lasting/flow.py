@@ -46,7 +46,7 @@ _WIDTHS = (0.0, -2.0)
 """Logs of the law's width to start from, in units of the noise's innovations. From a wide one all
 neighbours in time pull on the parents' effects at once; from a narrow one, those that agree."""
 _TRIAL = 0.15
-_RATE, _MEMBERS_RATE = 1e-2, 1e-3
+_RATE, _MEMBERS_RATE = 2e-2, 2e-3
 _MEMBERS_STEPS = 0.1
 
 
