@@ -177,6 +177,26 @@ def test_traces_of_unequal_length_and_with_gaps() -> None:
         assert (slopes(fitted)[0] - TRUE).abs().max() < 0.02
 
 
+def test_one_long_trace_has_an_interval_too() -> None:
+    # 9 intervals of 90 %: under .6 by chance once in 100.
+    covered = []
+    for seed in range(3):
+        data = recording(seed, traces=1, steps=1000)
+        sample = data.sample(members=60)
+        fitted = fit_moments(mechanism(), sample, course=data.course, generator=seeded(seed))
+        found = slopes(fitted)
+        covered.append((found[0] - TRUE).abs() < 1.645 * found[1:].std(0))
+    assert torch.stack(covered).double().mean() >= 0.6
+
+
+def test_without_parents_there_is_the_marginal_law() -> None:
+    data = recording(0, traces=40, steps=40)
+    sample = Sample(data.sample().value, {}, data.sample(4).weight)
+    alone = MultiplicativeMechanism(specs.Multiplicative(), Positive(), {})
+    fitted = fit_moments(alone, sample, course=data.course, generator=seeded())
+    assert fitted.pull(sample.value, {})[0].mean().abs() < 1e-9
+
+
 def test_known_propensities_need_nothing_of_the_history() -> None:
     # Chances that hang on nothing but the arm; the instrument is the draw less its chance.
     data = recording(0)
@@ -237,15 +257,15 @@ def test_other_families_are_refused() -> None:
 def test_the_j_test_holds_its_level_and_tells_a_wrong_shape() -> None:
     right, wrong = [], []
     powers = np.array([1.0, 0.8, 1.2, 1.0])
-    for seed in range(20):
-        data = recording(seed, traces=100, steps=80, policy="queues")
+    for seed in range(16):
+        data = recording(seed, traces=100, steps=60, policy="queues")
         test = j_test(mechanism(), data.sample(), course=data.course, generator=seeded())
         right.append(test.p)
         if seed < 3:
             data = recording(seed, traces=100, steps=80, policy="queues", powers=powers)
             test = j_test(mechanism(), data.sample(), course=data.course, generator=seeded())
             wrong.append(test.p)
-    # At 5 %, five or more of twenty would be a chance of .003.
+    # At 5 %, five or more of sixteen would be a chance of .001.
     assert np.sum(np.array(right) < 0.05) <= 4
     assert max(wrong) < 1e-3
 

@@ -28,7 +28,8 @@ class Equations:
         gram: Weighted sums of products, `[instrument, regressor]`.
         bend: The same under the derivative of the weighted error: how the moments bend.
         right: Weighted sums of instrument by error, `[instrument]`.
-        scores: The moments of each trace, `[instrument, trace]`; None where not asked for.
+        scores: The moments of each trace (of parts of it where traces are few),
+            `[instrument, trace]`; None where not asked for.
         grams: `gram` of each trace, `[trace, instrument, regressor]`; None where traces are so
             many that none counts for much.
         width: How many slopes there are.
@@ -125,9 +126,10 @@ def equations(data: Steps, guess: Guess, *, clusters: bool = False) -> Equations
     size = data.width + len(guess.history)
     gram = torch.zeros((size, size), dtype=torch.float64)
     bend, right = torch.zeros_like(gram), gram.new_zeros(size)
-    scores = gram.new_zeros((size, data.line.shape[1])) if clusters else None
+    parts = data.parts
+    scores = gram.new_zeros((size, int(parts[-1]) + 1, data.line.shape[1])) if clusters else None
     grams = None
-    if clusters and data.line.shape[1] <= _MANY:
+    if clusters and parts[-1] == 0 and data.line.shape[1] <= _MANY:
         grams = gram.new_zeros((data.line.shape[1], size, size))
     for block in walk(data, guess):
         weight, bending = robust(block)
@@ -142,11 +144,12 @@ def equations(data: Steps, guess: Guess, *, clusters: bool = False) -> Equations
         if scores is not None:
             bend += (instruments * bending.flatten().to(error.dtype)) @ regressors.mT
             split = instruments.unflatten(-1, error.shape)
-            scores += (split * error).sum(1)
+            scores.index_add_(1, parts[block.steps], (split * error).to(scores.dtype))
             if grams is not None:
                 other = regressors.unflatten(-1, error.shape)
                 grams += torch.einsum("ist,jst->tij", split, other)
-    return Equations(gram, bend, right, scores, grams, data.width)
+    flat = None if scores is None else scores.flatten(1)
+    return Equations(gram, bend, right, flat, grams, data.width)
 
 
 def robust(block: Block) -> tuple[Tensor, Tensor]:

@@ -87,7 +87,10 @@ def with_slopes(
     off = torch.where(weight > 0, first - (lines[0] - columns[0] @ slopes[0]), 0)
     variance = (weight * off**2).sum() / weight.sum()
     scale = torch.maximum(variance.sqrt(), 1e-9 * (1 + off.abs().amax()))
-    error = _error(weight * off), _error(weight * (off**2 - variance)) / (2 * variance + 1e-300)
+    error = (
+        _error(weight * off, data[0].parts),
+        _error(weight * (off**2 - variance), data[0].parts) / (2 * variance + 1e-300),
+    )
     by = weight.sum()
     state = {
         **{key: value for key, value in mechanism.state.items() if not key.startswith("knots.")},
@@ -112,10 +115,11 @@ def _apart(data: Steps, slope: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return noise, (data.weight * data.line).sum() / total, columns / total
 
 
-def _error(scores: Tensor) -> Tensor:
-    """The standard deviation of a sum whose traces are independent; `[step, trace]`."""
-    sums = scores.sum(0) if scores.shape[1] > 1 else scores[:, 0]
-    return (sums.square().sum() * len(sums) / max(len(sums) - 1, 1)).sqrt()
+def _error(scores: Tensor, parts: Tensor) -> Tensor:
+    """The standard deviation of a sum whose clusters are independent; `[step, trace]`."""
+    sums = scores.new_zeros((int(parts[-1]) + 1, scores.shape[1])).index_add_(0, parts, scores)
+    count = sums.numel()
+    return (sums.square().sum() * count / max(count - 1, 1)).sqrt()
 
 
 def _shape(

@@ -62,10 +62,37 @@ def fit_moments(
 
     Raises:
         FitError: Of another family; or some slopes move with nothing that the data vary.
+
+    Example:
+        >>> from causalsys.mechanisms.linear import LinearMechanism
+        >>> from causalsys.scm.specs import Linear
+        >>> from causalsys.scm.supports import Boolean, Real
+        >>> draw = torch.Generator().manual_seed(0)
+        >>> noise = torch.randn(40, 50, generator=draw).cumsum(1).double()
+        >>> mode = torch.randint(2, (40, 50), generator=draw)
+        >>> rows = torch.arange(2000)
+        >>> value, ones = noise + 3.0 * mode, torch.ones(1, 2000, dtype=torch.float64)
+        >>> sample = Sample(value.reshape(1, -1), {"mode": mode.reshape(1, -1)}, ones)
+        >>> course = Course(rows // 50, rows % 50)
+        >>> start = LinearMechanism(Linear(), Real(), {"mode": Boolean()})
+        >>> fitted = fit_moments(start, sample, course=course, generator=draw)
+        >>> round(float(fitted.state["weight"][0, 0]), 1)
+        3.0
     """
     mechanism = started(mechanism, sample, generator=generator)
     data = grids(mechanism, sample, course=course, propensity=propensity)
     spec = type(mechanism.spec).__name__
+    if not data[0].width:
+        nothing = sample.weight.new_zeros(1, 0)
+        return with_slopes(
+            mechanism,
+            sample,
+            course=course,
+            data=data[:1],
+            slopes=nothing,
+            covariance=nothing.new_zeros(1, 0, 0),
+            generator=generator,
+        )
     found = [estimated(each, generator=generator, spec=spec) for each in data]
     return with_slopes(
         mechanism,

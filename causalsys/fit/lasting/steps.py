@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,9 @@ from causalsys.scm.supports import Categorical, Support
 
 _CELLS = 1_500_000
 """Numbers in a block of columns: enough for the arithmetic to outweigh the calls."""
+_LONGEST = 64
+_FEW_TRACES = 20
+"""With fewer traces than this, parts of them are the clusters."""
 _BESIDE = 16
 """About how many columns of the past there are beside those of the parents."""
 
@@ -75,6 +79,16 @@ class Steps:
             state,
         )
 
+    @cached_property
+    def parts(self) -> Tensor:
+        """Which part of its trace a step is in, `[step]`: one, or more where traces are few.
+
+        What is clustered is then independent enough: errors of forecasts are not correlated.
+        """
+        steps, traces = self.line.shape
+        count = 1 if traces >= _FEW_TRACES else math.ceil(2 * _FEW_TRACES / traces)
+        return torch.arange(steps) * min(count, steps) // steps
+
     def some(self, traces: Tensor) -> Steps:
         """Some of the traces only."""
         return Steps(
@@ -100,7 +114,9 @@ class Steps:
     def blocks(self) -> Iterator[slice]:
         """The steps, a few at a time."""
         total, traces = self.line.shape
-        length = max(_CELLS // max((self.width + _BESIDE) * traces, 1), 1)
+        length = _CELLS // max((self.width + _BESIDE) * traces, 1)
+        # Sums over the past of a block take its square.
+        length = min(max(length, 1), _LONGEST)
         for first in range(0, total, length):
             yield slice(first, min(first + length, total))
 
