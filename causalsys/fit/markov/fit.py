@@ -12,7 +12,7 @@ from causalsys.data.table import Table
 from causalsys.errors import FitError
 from causalsys.fit.diagnostics import DistrictReport, VariableReport
 from causalsys.fit.markov.calibrate import calibrations
-from causalsys.fit.markov.children import expanded
+from causalsys.fit.markov.children import expanded, is_cheap
 from causalsys.fit.markov.em import Model, climb, expect
 from causalsys.fit.markov.emissions import Emissions
 from causalsys.fit.markov.grids import first_levels, is_given, zoomed
@@ -38,6 +38,10 @@ _ROOM = 30_000_000
 """States times members times rows that are held at once."""
 _LEAST_ROWS = 10
 _ZOOMS = 3
+_LOOSE = (
+    "a flexible mechanism under hidden states, without declared physics: unlike fits come close "
+    "to each other in likelihood, so compare several seeds, or declare the physics"
+)
 
 
 def fit_markov(block: Block, table: Table, *, weight: Tensor, training: Training) -> Parts:
@@ -192,16 +196,19 @@ def _parts(
     if isinstance(chain.spec, AutoRegressive):
         told += f"; persistence {float(chain.state['persistence'][0, 0]):.3f} per step"
     calibration = calibrations(mechanisms, best, emissions, seen)
-    warnings = []
+    warnings: dict[str, tuple[str, ...]] = {}
     if is_given(best.chain) and float(share[[0, -1]].max()) > 0.2 and len(share) > 4:
-        warnings.append("an end of the grid is used much: values may lie beyond it")
+        warnings[name] = ("an end of the grid is used much: values may lie beyond it",)
+    loose = [n for n, m in best.children.items() if not is_cheap(m)]
+    if not emissions.place.equations:
+        warnings |= dict.fromkeys(loose, (_LOOSE,))
     reports = {
         each: VariableReport(
             family=type(mechanisms[each].spec).__name__,
             calibration=calibration.get(each),
             reason=told if each == name else "fitted together with its latent parents",
             rows=emissions.scope.rows,
-            warnings=(*mechanisms[each].notes, *(warnings if each == name else ())),
+            warnings=(*mechanisms[each].notes, *warnings.get(each, ())),
         )
         for each in (*block.latents, *block.variables)
     }
