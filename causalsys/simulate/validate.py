@@ -25,6 +25,8 @@ from causalsys.simulate.validation import ArmValidation, Compared, Law, Trust, V
 
 _WIDE = 0.5
 """A metric known to no better than this says nothing."""
+_SUSPICIOUS = 0.05
+"""A difference rarer than this by itself is no agreement, though it may be chance among many."""
 
 
 def validate(
@@ -132,23 +134,29 @@ def _judged(arms: list[ArmValidation], tolerance: float) -> tuple[ArmValidation,
     if not values:
         return tuple(arms)
     rejected = iter(holm(np.array(values)))
-    metrics = [[_metric(m, bad=next(rejected)) for m in arm.metrics] for arm in arms]
-    laws = [[_law(law, bad=next(rejected)) for law in arm.laws] for arm in arms]
+    metrics = [[_metric(m, arm, bad=next(rejected)) for m in arm.metrics] for arm in arms]
+    laws = [[_law(law, arm, bad=next(rejected)) for law in arm.laws] for arm in arms]
     return tuple(
         replace(arm, metrics=tuple(m), laws=tuple(w))
         for arm, m, w in zip(arms, metrics, laws, strict=True)
     )
 
 
-def _metric(each: Compared, *, bad: bool) -> Compared:
+def _metric(each: Compared, arm: ArmValidation, *, bad: bool) -> Compared:
     wide = each.within > _WIDE or each.floor > _WIDE * abs(each.measured.value)
-    trust: Trust = "distrust" if bad else "unsure" if wide else "trust"
-    return replace(each, trust=trust)
+    return replace(each, trust=_trust(each.p_value, arm, bad=bad, wide=wide))
 
 
-def _law(each: Law, *, bad: bool) -> Law:
-    trust: Trust = "distrust" if bad else "unsure" if each.distance.chance > _WIDE else "trust"
-    return replace(each, trust=trust)
+def _law(each: Law, arm: ArmValidation, *, bad: bool) -> Law:
+    wide = each.distance.chance > _WIDE
+    return replace(each, trust=_trust(each.distance.p_value, arm, bad=bad, wide=wide))
+
+
+def _trust(p_value: float, arm: ArmValidation, *, bad: bool, wide: bool) -> Trust:
+    """Agreement counts for less where it is suspicious, or the mechanism is wrong."""
+    if bad:
+        return "distrust"
+    return "unsure" if wide or p_value < _SUSPICIOUS or not arm.transported else "trust"
 
 
 __all__ = ["validate"]

@@ -44,6 +44,11 @@ def draw(found: Validation, *, ax: Axes | None) -> Axes:
         start = end
     ax.axvline(0, color="0.4", linewidth=1)
     ax.set_yticks(range(len(rows)), [f"{arm.arm}: {metric.metric}" for arm, metric in rows])
+    wrong = [not arm.transported for arm, _ in rows]
+    for label, bad in zip(ax.get_yticklabels(), wrong, strict=True):
+        label.set_color("C3" if bad else "black")
+    if any(wrong):
+        ax.plot([], [], "s", color="C3", label="red name: wrong one step ahead")
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xlim(-1.04 * min(_REACH, 1.05), 1.04 * _REACH)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:+.0%}".replace("-", "−"))

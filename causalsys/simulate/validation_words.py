@@ -73,7 +73,11 @@ def _metric(each: Compared) -> str:
 def _reach(each: Compared) -> str:
     if each.trust == "distrust":
         return f", off by {each.difference / (abs(each.measured.value) or 1):+.1%}"
-    return f" to within {each.within:.1%}" if each.within == each.within else ""
+    if each.within != each.within:
+        return ""
+    if each.trust == "trust":
+        return f" to within {each.within:.1%}"
+    return f", it may be off by {each.within:.0%}"
 
 
 def _law(each: Law) -> str:
