@@ -15,11 +15,13 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+from typing import Any
 
+from benchmarks.lines import Line
 from case_studies.load_balancing.system import generate
 
+NAME = "larger"
 _STEPS = 1000
 _TRACES = 320
 _PROGRAM = """
@@ -84,25 +86,42 @@ def write(folder: Path, rows: int) -> None:
         some.to_parquet(folder / "log" / f"part-{part:05d}.parquet", index=False)
 
 
+def measured(rows: int, policies: list[str], *, engine: str, batch: int | None) -> dict[str, Any]:
+    """Write that many steps, simulate them, and tell how it went."""
+    with tempfile.TemporaryDirectory() as name:
+        write(Path(name), rows)
+        asked = json.dumps([name, policies, engine, batch])
+        root = Path(__file__).parents[2]
+        command = [sys.executable, "-c", _PROGRAM, asked]
+        found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=root)
+        told: dict[str, Any] = json.loads(found.stdout)
+        return told
+
+
+def run(*, quick: bool = False) -> list[Line]:
+    """10^8 steps under one policy: it completes, and in how much memory."""
+    rows = 640_000 if quick else 100_000_000
+    found = measured(rows, ["jsq"], engine="here", batch=None)
+    peak = found["mb_peak"] / 1024
+    note = (
+        f"{found['seconds']:,.0f} s, {found['rows_per_s']:,.0f} steps a second; "
+        f"{found['mb_before'] / 1024:.2f} GiB before, with the fitted model"
+    )
+    case = f"{found['rows']:,} steps from parquet, peak memory in GiB"
+    return [Line(NAME, case, peak, "< 2", peak < 2, note)]
+
+
 def main() -> None:
+    """One size, as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", type=lambda text: int(text.replace("_", "")))
     parser.add_argument("--policies", nargs="+", default=["jsq", "random"])
     parser.add_argument("--engine", choices=["here", "cores"], default="here")
     parser.add_argument("--batch", type=int)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        begun = time.perf_counter()
-        write(folder, given.rows)
-        size = sum(path.stat().st_size for path in folder.rglob("*.parquet")) / 2**20
-        print(f"generated in {time.perf_counter() - begun:.0f} s, {size:,.0f} MB")
-        asked = json.dumps([name, given.policies, given.engine, given.batch])
-        root = Path(__file__).parents[2]
-        command = [sys.executable, "-c", _PROGRAM, asked]
-        found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=root)
-        for what, value in json.loads(found.stdout).items():
-            print(f"{what:15} {value:,.1f}" if isinstance(value, float) else f"{what:15} {value}")
+    found = measured(given.rows, given.policies, engine=given.engine, batch=given.batch)
+    for what, value in found.items():
+        print(f"{what:18} {value:,.1f}" if isinstance(value, float) else f"{what:18} {value}")
 
 
 if __name__ == "__main__":
