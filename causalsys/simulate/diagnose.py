@@ -12,12 +12,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 
 from causalsys.data.read import read
 from causalsys.data.traces import as_traces
-from causalsys.errors import UnknownNameError
-from causalsys.fit.abduct import abduct
+from causalsys.errors import FitError, UnknownNameError
+from causalsys.fit.abduct import Abducted, abduct
 from causalsys.fit.fitted import Fitted
+from causalsys.fit.lasting.course import Course
+from causalsys.fit.lasting.fit import as_additive
+from causalsys.fit.lasting.overidentification import j_test
+from causalsys.fit.single import sample_of
 from causalsys.simulate.seen import Seen, seen_of
 
 Level = Literal["note", "warning"]
@@ -33,7 +38,8 @@ class Remark:
     """One thing that traces do or do not tell.
 
     Attributes:
-        about: What it is about: "arms", "overlap", "regimes", "balance", "visibility", "precision".
+        about: What it is about: "arms", "overlap", "regimes", "balance", "visibility",
+            "precision", "shape".
         level: "note", or "warning" where an answer would suffer.
         words: What was found, and what it means.
         value: The number behind it.
@@ -96,7 +102,7 @@ def diagnose(fitted: Fitted, traces: object, *, seed: int = 0) -> tuple[Diagnosi
 
     The list of what to look at: condition of the arm × action moments; regimes per arm; the second
     eigenvalue of the overlap graph (Fiedler, 1973); balance of the noise over arms (Kruskal and
-    Wallis, 1952); steps where the noise does not show; standard errors.
+    Wallis, 1952); steps where the noise does not show; standard errors; the J test of the shape.
     """
     table = read(fitted.schema, as_traces(fitted.declaration, traces), purpose="evidence")
     lasting = [node for node in fitted.declaration.nodes.values() if node.lasting]
@@ -113,6 +119,7 @@ def diagnose(fitted: Fitted, traces: object, *, seed: int = 0) -> tuple[Diagnosi
         constraint = fitted.judge.view.exogeneity(node.name).constraint
         remarks = [remark for look in _LOOKS for remark in look(seen)]
         remarks += _precision(seen, fitted)
+        remarks += _shape(node.name, fitted, found, seed=seed)
         told.append(Diagnosis(node.name, constraint, tuple(remarks)))
     return tuple(told)
 
@@ -226,6 +233,31 @@ def _precision(seen: Seen, fitted: Fitted) -> Iterator[Remark]:
         f"a standard error of {spread[worst]:.2%}"
     )
     yield Remark("precision", level, words, float(spread[worst]))
+
+
+def _shape(name: str, fitted: Fitted, found: Abducted, *, seed: int) -> Iterator[Remark]:
+    """Over-identifying moments of a mechanism that is additive on a scale."""
+    table = found.table
+    mechanism = as_additive(fitted.mechanisms[name].members(torch.zeros(1, dtype=torch.int64)))
+    if mechanism is None or name in table.missing:
+        return
+    sample = sample_of(name, table, weight=torch.ones(1, table.rows, dtype=torch.float64))
+    known = table.complete(fitted.node(name))
+    rows = torch.arange(table.rows) if known is None else known.nonzero()[:, 0]
+    course = Course(table.layout.trace[rows], table.layout.position[rows])
+    generator = torch.Generator().manual_seed(seed)
+    try:
+        test = j_test(mechanism, sample, course=course, generator=generator)
+    except FitError:
+        return  # Too few traces for so many moments.
+    if test.p < _UNBALANCED:
+        words = (
+            f"the latent does not act on {name} by one factor or shift alike under all its causes "
+            f"({test}): try cs.Monotone() or cs.SplineFlow()"
+        )
+        yield Remark("shape", "warning", words, test.p)
+    else:
+        yield Remark("shape", "note", f"one factor or shift for all causes fits ({test})", test.p)
 
 
 _LOOKS: tuple[Callable[[Seen], Iterator[Remark]], ...] = (

@@ -17,6 +17,7 @@ from causalsys.errors import FitError
 from causalsys.fit.lasting.arms import fit_arms
 from causalsys.fit.lasting.course import Course
 from causalsys.fit.lasting.flow import ROWS, fit_flow
+from causalsys.fit.lasting.marginal import LogAdditive
 from causalsys.fit.lasting.moments import fit_moments
 from causalsys.fit.weights import Weights
 from causalsys.identify.exogeneity import Exogeneity
@@ -59,30 +60,31 @@ def fit_lasting(
         )
     plain = replace(sample, weight=weights.plain)
     generator = training.generator()
-    additive = _is_additive(mechanism)
+    additive = as_additive(mechanism)
     if exogeneity.constraint == "none":
         return mechanism.noted(
             f"fitted as if its noise were independent of its causes, but {exogeneity.reason}: "
             "what policies change of it is refused"
         )
     if exogeneity.constraint == "arms":
-        if additive:
-            return fit_arms(mechanism, plain, course=course, generator=generator)
+        if additive is not None:
+            return fit_arms(additive, plain, course=course, generator=generator)
         return mechanism.noted(
             f"{exogeneity.reason}, and by arms alone only an additive mechanism is fitted: declare "
             'cs.Multiplicative() or cs.Linear(link="log")'
         )
-    if additive:
-        return fit_moments(mechanism, plain, course=course, generator=generator)
+    if additive is not None:
+        return fit_moments(additive, plain, course=course, generator=generator)
     some = _some_traces(course, generator=generator)
     part = replace(sample.take(some), weight=weights.take(some).drawn)
     return fit_flow(mechanism, part, course=_taken(course, some), generator=generator)
 
 
-def _is_additive(mechanism: Mechanism) -> bool:
+def as_additive(mechanism: Mechanism) -> LogAdditive | None:
+    """The mechanism, if it adds its causes and its noise up on a scale; else None."""
     if isinstance(mechanism, MultiplicativeMechanism):
-        return bool(mechanism.spec.rank == 1)
-    return isinstance(mechanism, LinearMechanism)
+        return mechanism if mechanism.spec.rank == 1 else None
+    return mechanism if isinstance(mechanism, LinearMechanism) else None
 
 
 def _arm(table: Table, exogeneity: Exogeneity) -> torch.Tensor | None:

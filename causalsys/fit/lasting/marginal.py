@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -21,7 +20,7 @@ from causalsys.mechanisms.multiplicative import MultiplicativeMechanism
 from causalsys.mechanisms.residual import start_residual
 from causalsys.scm.supports import Categorical
 
-LogAdditive = TypeVar("LogAdditive", LinearMechanism, MultiplicativeMechanism)
+LogAdditive = LinearMechanism | MultiplicativeMechanism
 _ENOUGH = 100_000
 """Rows that show the shape of a noise."""
 
