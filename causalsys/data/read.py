@@ -20,6 +20,7 @@ from causalsys.data.table import Layout, Table
 from causalsys.data.traces import Traces, as_traces
 from causalsys.errors import DataError, EvidenceError, MissingColumnError, UnknownNameError, brief
 from causalsys.scm.declaration import Node
+from causalsys.scm.structure import Structure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,6 +111,12 @@ def read(
                 node.name,
                 found=f"a column in the {what} for a latent",
                 mend="Declare it as cs.Observed(...), or drop the column.",
+            )
+        if isinstance(node.support, Structure) and node.name in frame.columns:
+            raise refusal(
+                node.name,
+                found=f"a column in the {what} for a structure, which no column holds",
+                mend="Drop the column: what it carries follows from the others.",
             )
     values, gaps = _columns(schema, frame, missing=missing, purpose=purpose)
     table = Table(

@@ -16,6 +16,7 @@ from causalsys.fit.fitted import Fitted
 from causalsys.fit.implied import Implied, Window
 from causalsys.identify.question import logged
 from causalsys.scm.declaration import Node, ParentRef
+from causalsys.scm.specs import Logged
 from causalsys.scm.supports import Categorical
 
 LEAST = 20
@@ -54,7 +55,8 @@ class Tested:
         seen = logged(fitted.declaration)
         for node in fitted.declaration.nodes.values():
             hidden = any(parent.name not in seen for parent in node.parents)
-            if node.kind != "latent" and node.learned and not hidden:
+            fitted_to = node.learned and not isinstance(node.mechanism, Logged)
+            if node.kind != "latent" and fitted_to and not hidden:
                 found.noises[node.name] = found._noise(node, generator)
         return found
 
@@ -77,6 +79,10 @@ class Tested:
         noise = self.noises.get(node.name)
         if noise is None and (node.name not in self.usable or self._few_traces):
             return None
+        if any(self.window.places[point][0] not in self.table.values for point in test.given):
+            return (
+                None  # What is carried, and what is read off it for logged policies, is not kept.
+            )
         rows = self._rows(node)
         inside = self.table.layout.position[rows] >= self.fitted.declaration.graph.longest_lag
         rows = rows[inside]

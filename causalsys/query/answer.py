@@ -100,7 +100,9 @@ class Answer:
         if name not in self.factual and name in self.names:
             raise QueryError(
                 name,
-                found="nothing that was observed, since these rows are drawn",
+                found="what follows from the record and is not kept with it"
+                if self.factual
+                else "nothing that was observed, since these rows are drawn",
                 mend="Read the worlds: mean, interval, draws.",
             )
         if name not in self.factual:

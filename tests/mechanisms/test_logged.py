@@ -10,7 +10,7 @@ import causalsys as cs
 from causalsys.errors import CausalSysError, QueryError
 from causalsys.mechanisms.build import build
 from causalsys.scm.supports import Categorical, Real
-from tests.query.queues import Balancer, fitted_balancer
+from tests.query.queues import Balancer, fitted_balancer, logged
 
 
 def test_every_question_about_it_is_refused() -> None:
@@ -43,3 +43,10 @@ def test_new_rows_need_a_policy() -> None:
     drawn = fitted_balancer().sample(5, steps=4, do={"server": lambda waiting: waiting.argmin(-1)})
     assert isinstance(drawn.to_frame(), pd.DataFrame)
     assert drawn.values["latency"].shape == (1, 1, 20)
+
+
+def test_a_model_with_one_can_be_checked() -> None:
+    """Its other variables are; of what nobody fitted there is nothing to check."""
+    found = fitted_balancer().check(cs.Traces(logged((60,) * 40, seed=5).drop(columns="size")))
+    assert "server" not in {test.variable for test in found.predictive}
+    assert {"gap", "work"} <= {test.variable for test in found.predictive}

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import causalsys as cs
-from causalsys.errors import DeclarationError, InterventionError
+from causalsys.errors import DataError, DeclarationError, InterventionError
 from causalsys.scm.structure import kept
 
 
@@ -169,3 +169,9 @@ def test_a_structure_of_ones_own() -> None:
     assert "last" not in answer.names
     with pytest.raises(InterventionError, match="structure"):
         fitted.counterfactual(cs.Traces(frame), do={"missed": lambda last: last.steps > 1})
+
+
+def test_a_structure_has_no_column() -> None:
+    frame = pd.DataFrame({"trace": 0, "step": range(4), "missed": [True, False, True, False]})
+    with pytest.raises(DataError, match=r"last: a column in the data for a structure"):
+        Cache.fit(cs.Traces(frame.assign(last=1.0)))
