@@ -84,8 +84,7 @@ class OneStep:
             variable, in standard deviations otherwise. NaN where there are none.
         stayed: The same of those whose action stayed.
         transport: The transport error, see the module; NaN where no pair has enough steps.
-        transport_error: The standard error of the average bias: smaller transport errors cannot
-            be seen.
+        transport_error: What chance alone would make of it: smaller ones cannot be seen.
         biases: By pair of actions and level of the expected noise.
         baselines: Of other forecasters, (changed, stayed).
     """
@@ -285,12 +284,18 @@ def holm(p_values: Values, level: float = 0.05) -> NDArray[np.bool_]:
 
 
 def transport(found: tuple[Bias, ...]) -> tuple[float, float]:
-    """The root mean square of the biases between different actions, less what is chance."""
+    """The root mean square of the biases between different actions, less what is chance.
+
+    Each is weighted by how well its square is known, and the second figure is what chance alone
+    would make of the first.
+    """
     moved = [bias for bias in found if bias.before != bias.after]
     if not moved:
         return float("nan"), float("nan")
-    value, error, steps = (
-        np.array([getattr(bias, name) for bias in moved]) for name in ("value", "error", "steps")
+    value, error = (
+        np.array([getattr(bias, name) for bias in moved]) for name in ("value", "error")
     )
-    square = np.average(value**2 - error**2, weights=steps)
-    return float(np.sqrt(max(square, 0))), float((1 / error**2).sum() ** -0.5)
+    # The square of a normal bias less its variance has the variance 2 σ⁴.
+    known = error**-4.0
+    square = float(np.average(value**2 - error**2, weights=known))
+    return float(np.sqrt(max(square, 0))), float((2 / known.sum()) ** 0.25)

@@ -60,7 +60,7 @@ def _one_step(each: OneStep, tolerance: float) -> str:
     if each.transport != each.transport:
         return f"{start}; no pair of actions has steps enough to tell the transport error"
     size = max(each.transport, each.transport_error)
-    return f"{start}; no transport error can be told (≈ {size:.1%})"
+    return f"{start}; no transport error can be told (≲ {size:.1%})"
 
 
 def _metric(each: Compared) -> str:
