@@ -12,9 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from causalsys.data.schema import columns_of
 from causalsys.scm.declaration import Declaration
@@ -23,6 +21,9 @@ from causalsys.simulate.simulate import _as_do
 
 REPLAY, EXPERT, SUPERVISED, OFF_POLICY = "replay", "expert", "supervised", "off-policy"
 BASELINES = (REPLAY, EXPERT, SUPERVISED, OFF_POLICY)
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def expert(policy: Any, declaration: Declaration, recorded: pd.DataFrame) -> Mapping[str, Any]:

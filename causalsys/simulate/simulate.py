@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Self
 
 from causalsys.data.left import states_left
 from causalsys.data.read import read
@@ -28,6 +26,9 @@ from causalsys.query.judged import merged
 from causalsys.query.terms import Terms
 from causalsys.scm.declaration import Declaration
 from causalsys.simulate.simulation import Simulation
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def simulate(
@@ -88,12 +89,14 @@ class Simulator:
         recorded: The rows as they were given.
         found: What was abducted of them.
         luck: Fixes random policies, where that is another seed than the abduction's.
+        lean: Whether to keep only the variables that were recorded, for memory's sake.
     """
 
     fitted: Fitted
     recorded: pd.DataFrame
     found: Abducted
     luck: int | None = None
+    lean: bool = False
 
     @classmethod
     def of(cls, fitted: Fitted, traces: object, *, members: int = 1, seed: int = 0) -> Self:
@@ -111,7 +114,8 @@ class Simulator:
         plan = _plan(self.fitted, self.found)
         if self.luck is not None:
             plan = replace(plan, seed=self.luck)
-        values = plan.predict([_world(do, self.fitted, plan, index=table.index) for do in dos])
+        worlds = [_world(do, self.fitted, plan, index=table.index) for do in dos]
+        values = plan.predict(worlds, keep=self._kept() if self.lean else None)
         return Simulation(
             tuple(policies),
             values,
@@ -121,6 +125,13 @@ class Simulator:
             verdicts,
             states_left(values, table),
         )
+
+    def _kept(self) -> set[str]:
+        """What was recorded, and what says how a step left a state that was recorded so."""
+        nodes = self.fitted.declaration.nodes
+        seen = {name for name, n in nodes.items() if {*columns_of(n)} <= {*self.recorded.columns}}
+        left = {parent.name for name in self.found.table.left for parent in nodes[name].parents}
+        return seen | left
 
 
 def _named(policies: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -183,6 +194,8 @@ def _verdicts(
 def _rows(recorded: object) -> pd.DataFrame:
     if isinstance(recorded, Traces):
         return recorded.data
+    import pandas as pd
+
     if isinstance(recorded, pd.DataFrame):
         return recorded
     raise EvidenceError(

@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from scipy import stats
 from torch import Tensor
 
 from causalsys.errors import FitError
@@ -98,7 +97,9 @@ def j_test(
     degrees = int(kept.sum())
     statistic = float((along**2 / values[kept]).sum()) * (traces - 1) / traces
     rest = max(traces - degrees, 1)
-    p = float(stats.f.sf(statistic * rest / (degrees * (traces - 1)), degrees, rest))
+    from scipy.stats import f
+
+    p = float(f.sf(statistic * rest / (degrees * (traces - 1)), degrees, rest))
     return JTest(statistic, degrees, p)
 
 
