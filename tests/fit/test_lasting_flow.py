@@ -61,7 +61,7 @@ def test_maps_of_actions_are_found_where_rows_as_independent_miss_them() -> None
     sample = sample_of(work(size, server), {"server": server})
     truth = work(size, (server + 1) % 3)
     independent = fit(specs.Monotone(), Positive(), sample, parents={"server": Categorical(3)})
-    found = fit_flow(independent, sample, course=course(), generator=seeded(), steps=300)
+    found = fit_flow(independent, sample, course=course(), generator=seeded(), steps=200)
     # Quantiles compare servers over some 27 traces each, and the sizes of these differ by half
     # their range; within a trace the servers meet sizes a tenth apart, 80 times each.
     assert error(independent, sample, truth) > 0.05
@@ -73,16 +73,16 @@ def test_maps_of_actions_are_found_where_rows_as_independent_miss_them() -> None
 
 def test_rows_of_no_weight_are_passed_over() -> None:
     rng = np.random.default_rng(1)
-    server = rng.integers(0, 3, 600)
-    value = work(np.exp(rng.normal(3, 0.3, 600)), server)
+    server = rng.integers(0, 3, 240)
+    value = work(np.exp(rng.normal(3, 0.3, 240)), server)
     parents: dict[str, Support] = {"server": Categorical(3)}
     clean = sample_of(value, {"server": server})
-    counts = torch.arange(600) % 7 != 3
+    counts = torch.arange(240) % 7 != 3
     wild = clean.value.clone()
     wild[:, ~counts] = 1e6
     started = fit(specs.Monotone(), Positive(), clean, parents=parents)
     weighted = Sample(wild, clean.parents, clean.weight * counts)
-    whole = course(6, 100)
+    whole = course(6, 40)
     kept = Course(whole.trace[counts], whole.position[counts])
     one = fit_flow(started, weighted, course=whole, generator=seeded())
     other = fit_flow(started, clean.take(counts.nonzero()[:, 0]), course=kept, generator=seeded())
@@ -91,12 +91,12 @@ def test_rows_of_no_weight_are_passed_over() -> None:
 
 def test_a_seed_gives_the_same_fit_and_members_differ_by_their_weights() -> None:
     rng = np.random.default_rng(2)
-    server = rng.integers(0, 3, 400)
-    value = work(np.exp(rng.normal(3, 0.3, 400)), server)
+    server = rng.integers(0, 3, 240)
+    value = work(np.exp(rng.normal(3, 0.3, 240)), server)
     sample = sample_of(value, {"server": server}, members=2)
     started = fit(specs.Monotone(), Positive(), sample, parents={"server": Categorical(3)})
     one, two = (
-        fit_flow(started, sample, course=course(4, 100), generator=seeded()) for _ in range(2)
+        fit_flow(started, sample, course=course(6, 40), generator=seeded()) for _ in range(2)
     )
     assert _same(one.state, two.state)
     noise = one.pull(sample.value, sample.parents)

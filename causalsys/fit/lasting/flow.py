@@ -41,7 +41,7 @@ _FEW_ROWS = 8_000
 """Rows up to which all are looked at in each step."""
 _QUASI_ROWS = 40_000
 """The most rows of such a fit, which families whose parameters have no common scale need, too."""
-_QUASI_STEPS = 150
+_QUASI_STEPS, _TOLERANCE = 150, 1e-5
 _WIDTHS = (0.0, -2.0)
 """Logs of the law's width to start from, in units of the noise's innovations. From a wide one all
 neighbours in time pull on the parents' effects at once; from a narrow one, those that agree."""
@@ -176,12 +176,12 @@ def _quasi_newton(
     total = part.weight.sum(-1)
     flow = replace(flow, total=total)
     losses = flow.losses(part.first(), windows)
-    tries = minimise(losses, start, steps=_QUASI_STEPS, tolerance=1e-6)
+    tries = minimise(losses, start, steps=_QUASI_STEPS, tolerance=_TOLERANCE)
     best = tries[losses(tries, torch.zeros(len(tries), dtype=torch.int64)).argmin()].unsqueeze(0)
     if data.members == 1:
         return best
     losses = flow.losses(part, windows)
-    return minimise(losses, best.expand(data.members, -1), steps=_QUASI_STEPS, tolerance=1e-6)
+    return minimise(losses, best.expand(data.members, -1), steps=_QUASI_STEPS, tolerance=_TOLERANCE)
 
 
 def _in_view(rows: int) -> int:
