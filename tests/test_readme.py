@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+import causalsys as cs
+from case_studies.load_balancing.system import generate
+
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -17,6 +20,17 @@ def test_the_first_model_runs_and_tells_the_effect(capsys: pytest.CaptureFixture
     # rows is about 0.01, and a confounded regression would give about 0.1.
     assert ratio.between(2**0.75, 2**0.85).all()
     assert "Identified under {linear mechanisms}" in capsys.readouterr().out
+
+
+def test_the_simulation_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    code = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.S)[1]
+    log, truth = generate(96, 60, seed=0)
+    recorded = {name: truth.policies[name] for name in ("random", "shortest_queue")}
+    names = {"__name__": "readme", "cs": cs, "log": log, "recorded": recorded}
+    exec(compile(code, "README.md", "exec"), names)  # noqa: S102  (our own README)
+    told = capsys.readouterr().out
+    assert "shortest_queue" in told
+    assert "p99 latency" in told
 
 
 def test_its_links_lead_somewhere() -> None:
