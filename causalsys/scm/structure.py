@@ -317,15 +317,16 @@ class Queues:
 
     def _lay_out(self, room: int, width: int) -> None:
         """Another ring, of `room` jobs and `width` units, oldest jobs first."""
-        was = self._room
-        order = (np.arange(was) + self._place) % was
-        moved = np.empty(was + 1, dtype=np.int32)
-        moved[order], moved[was] = np.arange(was), room
+        was, first = self._room, self._place
         ends, follows = np.zeros((room + 1, width)), np.zeros((room + 1, width), dtype=np.int32)
-        ends[:was] = self._end[order, :width]
-        follows[:was] = moved[self._after[order, :width]]
-        self._oldest = moved[self._oldest].astype(np.int64)
-        self._newest = moved[self._newest].astype(np.int64)
+        for old, new in (
+            (slice(first, was), slice(0, was - first)),
+            (slice(first), slice(was - first, was)),
+        ):
+            ends[new] = self._end[old, :width]
+            turned = np.subtract(self._after[old, :width], first, out=follows[new])
+            turned += np.int32(was) * (turned < 0)
+        self._oldest, self._newest = (self._oldest - first) % was, (self._newest - first) % was
         self._end, self._after, self._room = ends, follows, room
         self._place = was % room
 
