@@ -17,7 +17,7 @@ The promises, which a conformance suite holds every engine to:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -32,12 +32,17 @@ class Engine(ABC):
     """Where work runs."""
 
     @abstractmethod
-    def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+    def map(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task]
+    ) -> Generator[Result, None, None]:
         """What `function` gives for each task, in the order of the tasks.
 
         Args:
             function: May close over what cannot be pickled, such as a model with lambdas.
             tasks: Can be pickled, as can what `function` returns.
+
+        Returns:
+            A generator; once it is closed nothing is left running. Close it where you stop early.
 
         Raises:
             EngineError: A worker was lost.

@@ -14,7 +14,7 @@ import os
 import pickle
 import signal
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
@@ -60,7 +60,9 @@ class Cores(Engine):
         """How many processes there will be."""
         return self.count or len(os.sched_getaffinity(0))
 
-    def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+    def map(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task]
+    ) -> Generator[Result, None, None]:
         if multiprocessing.current_process().daemon:
             # A worker may not have workers: what it is asked to spread, it does itself.
             yield from Here().map(function, tasks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 
 from causalsys.engine.base import Engine, Result, Task, one_thread
@@ -17,7 +17,9 @@ class Here(Engine):
         [2, 3]
     """
 
-    def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+    def map(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task]
+    ) -> Generator[Result, None, None]:
         for task in tasks:
             with one_thread():
                 result = function(task)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +25,9 @@ from causalsys.simulate.written import folder_for, write
 if TYPE_CHECKING:
     import pandas as pd
 
-_CELLS = 32_000_000
+_CELLS = 64_000_000
 """Numbers in a batch, by all variables, recorded and under each policy; what is made of them on the
-way takes about as much again. A quarter of a gigabyte."""
+way takes about as much again. Half a gigabyte."""
 
 
 def simulate_batches(
@@ -63,7 +64,7 @@ def simulate_batches(
         engine: Where to work: `cs.Here()`, this process, by default; `cs.Cores(n)`.
         seed: Fixes random policies; a trace's draws go by its name, not by its batch.
         batch: The most rows of a batch. Memory grows with it, and so does speed, up to a point; by
-            default half a million for two policies, fewer for more.
+            default a million for two policies and ten variables, fewer for more of either.
         trace: The column that names a row's trace.
         step: The column that numbers a trace's steps.
 
@@ -128,7 +129,7 @@ def simulate_batches(
 
         def simulated(each: Batch, traces: Traces) -> Aggregates:
             simulator = Simulator.of(fitted, traces, seed=seed_of(seed, each.first))
-            simulation = replace(simulator, luck=seed).run(policies)
+            simulation = replace(simulator, luck=seed, lean=True).run(policies)
 
             def keep(policy: str, frame: pd.DataFrame) -> None:
                 if folder is not None:
@@ -137,9 +138,10 @@ def simulate_batches(
             return collector.collect(simulation, lengths=each.lengths, keep=keep)
 
         whole: Aggregates | None = None
-        parts = (engine or Here()).map(work, pieces)
-        for part in tracked(parts, what="simulating", total=len(pieces)):
-            whole = part if whole is None else whole + part
+        # Closed before the folder is: no worker writes into what is being removed.
+        with closing((engine or Here()).map(work, pieces)) as parts:
+            for part in tracked(parts, what="simulating", total=len(pieces)):
+                whole = part if whole is None else whole + part
     assert whole is not None
     return whole
 
@@ -149,4 +151,7 @@ def _most(batch: int | None, stream: Stream, fitted: Fitted, *, worlds: int) -> 
     if batch is not None:
         return count(batch, "batch")
     width = sum(support.size or 1 for support in fitted.schema.supports.values())
-    return max(_CELLS // (width * worlds), int(stream.lengths.max()))
+    longest = int(stream.lengths.max())
+    most = max(_CELLS // (width * worlds), longest)
+    # A last batch of few traces would take as long as any other, so all are made alike.
+    return min(most, stream.rows // -(-stream.rows // most) + longest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,24 @@ def test_rows_are_whole_or_not_there(fitted: cs.FittedSCM, folder: Path, tmp_pat
     with pytest.raises(errors.CausalSysError):
         batched(fitted, folder, policies={"breaks": breaks}, rows=tmp_path / "rows", batch=40)
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+
+@pytest.mark.parametrize("engine", [cs.Here(), cs.Cores(2)], ids=str)
+def test_an_interrupt_leaves_neither_rows_nor_processes(
+    fitted: cs.FittedSCM,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: cs.Engine,
+) -> None:
+    def interrupted(self: cs.Aggregates, other: cs.Aggregates) -> cs.Aggregates:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cs.Aggregates, "__add__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        batched(fitted, folder, rows=tmp_path / "rows", batch=40, engine=engine)
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+    assert multiprocessing.active_children() == []
 
 
 def test_a_place_that_is_taken_is_refused(
