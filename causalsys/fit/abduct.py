@@ -6,6 +6,7 @@ parameters of its own member. Unknown variables that no shared likelihood ties a
 separately, by the most exact way that fits:
 
     nothing known depends on them     their prior
+    latents of a low-rank mechanism   a simulation smoother (`state_space/infer.py`)
     a latent with its own dynamics    forward filtering, backward sampling (`markov/infer.py`)
     categorical latents only          all combinations, exactly
     a linear district                 the exact normal posterior
@@ -31,6 +32,8 @@ from causalsys.fit.guide import Guide
 from causalsys.fit.joint import Scope
 from causalsys.fit.markov.infer import infer_chain
 from causalsys.fit.posterior import by_configuration, configurations, propose
+from causalsys.fit.state_space.infer import infer_lasting
+from causalsys.fit.state_space.place import has_lasting
 from causalsys.mechanisms.base import Mechanism
 from causalsys.scm.declaration import Node
 from causalsys.scm.dynamics import goes_on, itself
@@ -199,9 +202,7 @@ def _check(part: Sequence[Node], table: Table) -> None:
         own = itself(node.name) if goes_on(node) else None
         lagged = [p for p in node.parents if p.lag and p.name in open_names and p != own]
         if lagged:
-            lost = (
-                n.name for n in part if n.learned and _is_unknown(n, table) and not goes_on(n)
-            )
+            lost = (n.name for n in part if n.learned and _is_unknown(n, table) and not goes_on(n))
             raise EvidenceError(
                 next(lost, lagged[0].name),
                 found=f"missing, while the next step's {node.name} depends on it",
@@ -226,6 +227,8 @@ def _infer(
     gappy = any(name in table.values for name in names)
     if not likelihood and not gappy:
         return _by_trace(unknown, prior, table)
+    if any(map(has_lasting, unknown)):
+        return infer_lasting(unknown, fitted, table, mechanisms, index, prior, generator)
     if any(map(goes_on, unknown)):
         return infer_chain(unknown, fitted, table, mechanisms, index, prior, generator)
     guide = next((g for g in fitted.guides if set(g.latents) <= names), None)

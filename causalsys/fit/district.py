@@ -19,6 +19,8 @@ from causalsys.fit.markov.place import has_chain
 from causalsys.fit.parts import Parts
 from causalsys.fit.posterior import summed_out
 from causalsys.fit.program import noise_size
+from causalsys.fit.state_space.fit import fit_state_space
+from causalsys.fit.state_space.place import has_low_rank
 from causalsys.fit.variational import District, train
 from causalsys.fit.warm import linearised, warm_start
 from causalsys.mechanisms.base import Mechanism, Sample
@@ -44,6 +46,8 @@ def fit_district(block: Block, table: Table, *, weight: Tensor, training: Traini
     Raises:
         FitError: The block cannot be fitted to the table.
     """
+    if has_low_rank(block, table.schema.declaration):
+        return fit_state_space(block, table, weight=weight, training=training)
     if has_chain(block, table):
         return fit_markov(block, table, weight=weight, training=training)
     if len({table.schema.declaration.nodes[name].per for name in block.latents}) > 1:

@@ -15,6 +15,7 @@ from causalsys.data.schema import Schema
 from causalsys.data.table import Layout, Table
 from causalsys.mechanisms.base import Mechanism
 from causalsys.mechanisms.chain import ChainMechanism
+from causalsys.mechanisms.lasting_normal import LastingNormalMechanism
 from causalsys.scm.declaration import Node
 from causalsys.scm.evaluate import call
 
@@ -122,7 +123,7 @@ class Scope:
         total = torch.zeros((1, self.rows), dtype=torch.float64)
         for node in self.nodes:
             mechanism = self.mechanisms.get(node.name)
-            if isinstance(mechanism, ChainMechanism):
+            if isinstance(mechanism, ChainMechanism | LastingNormalMechanism):
                 values[node.name] = mechanism.along(noises[node.name], self.layout.rows_at)
                 continue
             parents = self.parents(node, values)

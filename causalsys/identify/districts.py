@@ -10,6 +10,7 @@ from causalsys.identify import classes, linear, words
 from causalsys.identify.classes import TableBlock
 from causalsys.identify.dynamics import by_dynamics, has_dynamics, of_rows
 from causalsys.identify.linear import LinearBlock
+from causalsys.identify.low_rank import by_low_rank, has_low_rank
 from causalsys.identify.room import reveal, room
 from causalsys.identify.shapes import matches
 from causalsys.identify.verdict import Assumption, together
@@ -37,6 +38,8 @@ class District:
 
     def population(self, part: Collection[str]) -> Granted | None:
         """Under what the law of `part`, its causes being set, is identified; None if nothing."""
+        if has_low_rank(self.view, self.block):
+            return by_low_rank(self.view, self.block)
         if has_dynamics(self.view, self.block):
             return by_dynamics(self.view, self.block)
         wanted = frozenset(part)
@@ -65,6 +68,8 @@ class District:
             changed: Everything that changes, or is set.
             redraw: What gets new noise, so that its own share of a row must be known.
         """
+        if has_low_rank(self.view, self.block):
+            return by_low_rank(self.view, self.block)
         if has_dynamics(self.view, self.block):
             return of_rows(self.view, self.block, needed)
         line = self._line()
@@ -82,6 +87,8 @@ class District:
 
     def latent(self, name: str) -> Granted | None:
         """Under what a latent of the block is known, up to its scale."""
+        if has_low_rank(self.view, self.block):
+            return None
         if has_dynamics(self.view, self.block):
             return by_dynamics(self.view, self.block)
         table = self._table()

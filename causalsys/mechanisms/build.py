@@ -11,8 +11,10 @@ from causalsys.mechanisms.categorical import GumbelMaxMechanism
 from causalsys.mechanisms.chain import ChainMechanism
 from causalsys.mechanisms.count import CountMechanism
 from causalsys.mechanisms.custom import build_custom
+from causalsys.mechanisms.lasting_normal import LastingNormalMechanism
 from causalsys.mechanisms.linear import LinearMechanism
 from causalsys.mechanisms.logged import LoggedMechanism
+from causalsys.mechanisms.low_rank import LowRankMechanism
 from causalsys.mechanisms.marginal import marginal_spec
 from causalsys.mechanisms.measurement import MeasurementMechanism
 from causalsys.mechanisms.monotone import MonotoneMechanism
@@ -36,6 +38,8 @@ _FAMILIES: dict[type[specs.MechanismSpec], type[Mechanism]] = {
     specs.SplineFlow: SplineMechanism,
     specs.Monotone: MonotoneMechanism,
     specs.Multiplicative: MultiplicativeMechanism,
+    specs.LowRank: LowRankMechanism,
+    specs.LastingNormal: LastingNormalMechanism,
     specs.GumbelMax: GumbelMaxMechanism,
     specs.ProbabilityTable: TableMechanism,
     specs.CountRegression: CountMechanism,
@@ -45,7 +49,14 @@ _FAMILIES: dict[type[specs.MechanismSpec], type[Mechanism]] = {
     specs.AutoRegressive: AutoRegressiveMechanism,
     specs.Logged: LoggedMechanism,
 }
-_WHOLE = (specs.StandardNormal, specs.Marginal, specs.Auto, specs.Custom, specs.Logged)
+_WHOLE = (
+    specs.StandardNormal,
+    specs.LastingNormal,
+    specs.Marginal,
+    specs.Auto,
+    specs.Custom,
+    specs.Logged,
+)
 """These see to vectors themselves, or hand on to a family that does."""
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from causalsys.scm.declaration import Declaration, Node
+from causalsys.scm.low_rank import with_lasting_latents
 from causalsys.scm.specs import (
     Auto,
     Custom,
@@ -29,11 +30,12 @@ from causalsys.scm.supports import Fraction, Positive, Real
 def absorb(declaration: Declaration) -> Declaration:
     """The declaration with such latents taken for noises; what was written is kept beside it.
 
-    A variable whose mechanism has `memory=True` is marked as lasting, too.
+    A variable whose mechanism has `memory=True` is marked as lasting, too. The latents of a
+    low-rank mechanism are more than its noise, and keep their names (`low_rank.py`).
     """
     nodes = {
         name: replace(node, lasting=bool(getattr(node.mechanism, "memory", False)))
-        for name, node in declaration.nodes.items()
+        for name, node in with_lasting_latents(declaration).items()
     }
     absorbed: dict[str, str] = {}
     if declaration.temporal:

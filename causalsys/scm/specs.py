@@ -159,27 +159,6 @@ class Monotone(MechanismSpec):
 
 
 @dataclass(frozen=True)
-class Monotone(MechanismSpec):
-    """For each combination of discrete parents an own monotone map of one normal noise.
-
-    Continuous parents, if any, only shift and stretch; where they bend it too, use `SplineFlow`.
-    It is bijective, so unit-level counterfactuals are identified.
-
-    Attributes:
-        knots: Bins of each map's rational-quadratic spline (Durkan et al., 2019).
-    """
-
-    knots: int = 10
-    produces = (Real, Positive, Fraction)
-
-    def __post_init__(self) -> None:
-        if isinstance(self.knots, bool) or not isinstance(self.knots, int) or self.knots < 3:
-            raise DeclarationError(
-                "Monotone", found=f"knots={self.knots!r}", mend="Give at least three knots."
-            )
-
-
-@dataclass(frozen=True)
 class Multiplicative(MechanismSpec):
     """`value = Σ_k Π_parents exp f_k(parent) · exp(s · noise)`: low rank, for positive outcomes.
 
@@ -189,6 +168,33 @@ class Multiplicative(MechanismSpec):
 
     rank: int = 1
     produces = (Positive,)
+
+
+@dataclass(frozen=True)
+class LowRank(_Linked):
+    """`link(value) = c_a + λ_aᵀ u + s · noise`, in traces: several latents that last.
+
+    `a` is the combination of the categorical parents (which server, which rung), `u` the
+    components of all latent parents, which are real and have this one child, and `noise` is new in
+    every step. Each component returns to its mean by a share of its own in every step, an AR(1) of
+    unit variance. Other parents enter linearly. A latent with one child is otherwise taken for
+    that child's noise, of which there is one: this is for systems in which two actions weigh the
+    hidden causes differently.
+
+    Attributes:
+        latents: Which parents are latents; found when the model is declared.
+    """
+
+    link: Link = "log"
+    latents: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.noise != "normal":
+            raise DeclarationError(
+                "LowRank",
+                found=f"noise={self.noise!r}",
+                mend="Leave it out: its noise is normal, or the latents could not be told from it.",
+            )
 
 
 @dataclass(frozen=True)
@@ -301,6 +307,14 @@ class AutoRegressive(Dynamics):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_states(self, self.states)
+
+
+@dataclass(frozen=True)
+class LastingNormal(Dynamics):
+    """The latents of a `LowRank` mechanism: each component a stationary AR(1) of unit variance.
+
+    A model does not name it: latents that such a mechanism has as parents are given it.
+    """
 
 
 def grid_values(spec: MechanismSpec, values: object) -> tuple[float, ...]:
