@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -86,15 +87,20 @@ class Stepwise:
         if self.even:
             count, steps = len(self.traces), int(self.lengths[0])
             shape = (*value.shape[:axis], count, steps, *value.shape[axis + 1 :])
-            return list(value.reshape(shape).movedim(axis + 1, 0).contiguous().unbind(0))
+            moved = value.reshape(shape).movedim(axis + 1, 0)
+            return list(_room(tuple(moved.shape), moved.dtype).copy_(moved).unbind(0))
         return list(value.index_select(axis, self.rows).split(self.lives, dim=axis))
 
     def by_row(self, course: Course, *, vector: bool) -> Tensor:
         """What `course` laid out, by row again."""
         axis = course[0].dim() - (2 if vector else 1)
         if self.even:
-            stacked = torch.stack(list(course), dim=axis + 1)
-            return stacked.flatten(axis, axis + 1)
+            first, steps = course[0], len(course)
+            out = _room((*first.shape[: axis + 1], steps, *first.shape[axis + 1 :]), first.dtype)
+            for start in range(0, steps, _BLOCK):
+                block = torch.stack(list(course[start : start + _BLOCK]))
+                out.narrow(axis + 1, start, len(block)).copy_(block.movedim(0, axis + 1))
+            return out.flatten(axis, axis + 1)
         joined = torch.cat(list(course), dim=axis)
         return torch.empty_like(joined).index_copy_(axis, self.rows, joined)
 
@@ -103,6 +109,13 @@ class Stepwise:
         number = int(self.traces[trace])
         names = self.layout.names
         return f"at step {step} of trace {names[number] if names else number}"
+
+
+def _room(shape: tuple[int, ...], kind: torch.dtype) -> Tensor:
+    """Room for values. It is numpy that asks for large pages, of which a large block needs few."""
+    if kind not in (torch.float64, torch.int64):
+        return torch.empty(shape, dtype=kind)
+    return torch.from_numpy(np.empty(shape, np.float64 if kind.is_floating_point else np.int64))
 
 
 @dataclass(frozen=True)
@@ -251,12 +264,13 @@ def _fine(value: Tensor, support: Support, *, exact: bool) -> bool:
     """Whether all values are surely inside; False where a closer look is needed."""
     if not value.numel():
         return True
+    if not exact and not isinstance(support, Categorical):
+        total = float(value.sum())
+        return total == total
     least, most = (float(end) for end in value.aminmax())
     if isinstance(support, Categorical):
         whole = not value.is_floating_point() or bool((value == value.floor()).all())
         return least >= 0 and most < support.cardinality and whole
-    if not exact:
-        return least == least and most == most
     if not (least > -_ENDLESS and most < _ENDLESS):
         return False
     if isinstance(support, Fraction):

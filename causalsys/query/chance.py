@@ -55,12 +55,18 @@ class Chance:
     def uniform(self, step: int, live: int, *, width: int) -> Tensor:
         """Uniform numbers inside (0, 1) for a step, `[sample, trace, width]`."""
         keys = self.keys[:, :live] + np.uint64((step + 1) * int(_GOLDEN) % 2**64)
-        lanes = np.arange(1, width + 1, dtype=np.uint64) * _GOLDEN
+        words = (width + 1) // 2
+        lanes = np.arange(1, words + 1, dtype=np.uint64) * _GOLDEN
         bits = _mixed(_mixed(keys)[..., None] + lanes)
-        bits >>= _BY_11
-        numbers = bits.astype(np.float64)
+        if width == 1:
+            bits >>= _BY_11
+            numbers, digits = bits.astype(np.float64), 53
+        else:
+            # Which of several rings first is told well enough by half a word each.
+            halves = bits.astype("<u8", copy=False).view("<u4")
+            numbers, digits = halves[..., :width].astype(np.float64), 32
         numbers += 0.5
-        numbers *= 2.0**-53
+        numbers *= 2.0**-digits
         return torch.from_numpy(numbers)
 
     def draw(
@@ -86,8 +92,8 @@ class Chance:
                 race = race_of(self.uniform(step, live, width=width))
             if "probs" in vars(distribution):
                 # Whose exponential clock rings first, which is the same as Gumbel-max.
-                return (race / distribution.probs).argmin(-1)
-            return (distribution.logits - race.log()).argmax(-1)
+                return (race / distribution.probs).min(-1).indices
+            return (distribution.logits - race.log()).max(-1).indices
         place = told if told is not None and told.dim() == 2 else None
         if place is None:
             place = self.uniform(step, live, width=1)[..., 0]

@@ -72,6 +72,7 @@ def test_queues_are_those_of_a_plain_simulator(
                 each.push(int(server[step][at]), float(work[step][at]))
                 each.after(float(gap[step][at[-1]]))
         now = [torch.from_numpy(each[step][..., :live].copy()) for each in (server, work, gap)]
+        torch.testing.assert_close(found.wait(now[0]), cs.pick(found.backlog, now[0]))
         found = found.push(now[0], now[1]).after(now[2])
 
 
