@@ -59,7 +59,7 @@ class LoadBalancer(cs.SCM):
     @cs.equation(cs.Positive("ms"))
     def latency(queues, server, work):
         """What is still to be done on that server, and then the job itself."""
-        return cs.pick(queues.backlog, server) + work
+        return queues.wait(server) + work
 
     # What the next job finds: this one has joined its queue, and `gap` ms have passed.
     @cs.transition(queues)
