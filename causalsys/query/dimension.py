@@ -29,9 +29,11 @@ from causalsys.fit.fitted import Fitted
 from causalsys.fit.options import FitOptions
 from causalsys.fit.overidentified import Overidentification, overidentification
 from causalsys.query.ask import counterfactual
+from causalsys.query.dimension_forms import child_of
+from causalsys.query.dimension_traces import latents_of_traces
 from causalsys.query.intervention import Do
 from causalsys.query.likelihood import row_log_prob
-from causalsys.query.sized import LatentDimension, Size
+from causalsys.query.sized import LatentDimension, Size, compared
 from causalsys.scm.blocks import blocks
 from causalsys.scm.declaration import Declaration, Node
 from causalsys.scm.declare import Declared
@@ -94,7 +96,6 @@ def latent_dimension(
         1
     """
     tried = _checked(model.declaration, latent, sizes)
-    declaration = _settled(model.declaration, data)
     if (do is None) != (outcome is None):
         raise QueryError(
             "do" if do is None else "outcome",
@@ -104,8 +105,20 @@ def latent_dimension(
     if isinstance(do, Sequence):
         raise QueryError("do", found="several worlds", mend="Ask for one: do={...}.")
     if outcome is not None:
-        declaration.node(outcome)
+        model.declaration.node(outcome)
     options = FitOptions(seed, ensemble, steps)
+    if child_of(model.declaration, latent) is not None:
+        return latents_of_traces(
+            model.declaration,
+            data,
+            latent=latent,
+            sizes=tried,
+            do=do,
+            outcome=outcome,
+            evidence=evidence,
+            options=options,
+        )
+    declaration = _settled(model.declaration, data)
     halves = _halves(data, seed)
     found: list[tuple[Size, NDArray[np.float64] | None]] = []
     for size in tried:
@@ -130,7 +143,7 @@ def latent_dimension(
         held_out = None if isinstance(scores, str) else scores
         found.append((Size(size, None, None, None, test, answer, reason), held_out))
     unit = declaration.node(outcome).support.unit if outcome else ""
-    return LatentDimension(latent, _compared(found, _clusters(halves)), outcome or "", unit)
+    return LatentDimension(latent, compared(found, _clusters(halves)), outcome or "", unit)
 
 
 def resized(declaration: Declaration, latent: str, size: int) -> Declaration:
@@ -177,7 +190,7 @@ def _size_of(node: Node) -> int:
 
 
 def _checked(declaration: Declaration, latent: str, sizes: Iterable[int]) -> list[int]:
-    node = declaration.node(latent)
+    node = declaration.as_written.node(latent)
     if node.kind != "latent":
         raise QueryError(latent, found="no latent", mend="Name a variable that nobody logs.")
     found = list(sizes)
@@ -253,21 +266,3 @@ def _test(
 
 def _clusters(halves: Sequence[_Half]) -> NDArray[np.int64]:
     return np.concatenate([half.cluster for half in halves])
-
-
-def _compared(
-    found: Sequence[tuple[Size, NDArray[np.float64] | None]], cluster: NDArray[np.int64]
-) -> tuple[Size, ...]:
-    """The sizes with their distance to the best on held-out rows."""
-    means = [-np.inf if scores is None else float(scores.mean()) for _, scores in found]
-    best = found[int(np.argmax(means))][1]
-    sizes = []
-    for (size, scores), mean in zip(found, means, strict=True):
-        if scores is None or best is None:
-            sizes.append(size)
-            continue
-        short = best - scores
-        sums = np.bincount(cluster, short - short.mean())
-        error = float(np.sqrt((sums**2).sum())) / len(short)
-        sizes.append(replace(size, held_out=mean, gap=float(short.mean()), error=error))
-    return tuple(sizes)

@@ -10,13 +10,15 @@ from torch import Tensor
 
 from causalsys.fit.state_space.kalman import score
 from causalsys.fit.state_space.series import Series, Shape, System
-from causalsys.mechanisms.quasi_newton import Losses, minimise
+from causalsys.mechanisms.quasi_newton import Losses, Metric, minimise
 
 STARTS = 6
 _SCREEN_ROWS, _SCREEN_STEPS = 4000, 20
 _STEPS, _MEMBER_STEPS = 150, 20
 _TOLERANCE = 1e-4
 """Nats per row by which a unit of any parameter may still change the likelihood."""
+_MEMBER_TOLERANCE = 1e-5
+_BUMP, _FLAT, _ABREAST = 1e-4, 1e-4, 16
 _ALIKE = 2e-3
 """Nats per row within which two starts count as one optimum."""
 _ROOM = 20_000_000
@@ -107,17 +109,42 @@ def climb(series: Series, shape: Shape, *, weight: Tensor, generator: torch.Gene
     return Climbed(_ordered(shape.system(point)), agreeing, converged)
 
 
-def members_of(series: Series, shape: Shape, *, start: System, weight: Tensor) -> System:
+def members_of(
+    series: Series, shape: Shape, *, start: System, weight: Tensor, steps: int = _MEMBER_STEPS
+) -> System:
     """All members, each on from `start` under its own weights, `[member, trace]`."""
     first = shape.points(start)
-    steps, traces = series.line.shape
-    each = steps * traces * (shape.components + 1) ** 2
+    metric = _metric(series, shape, first)
+    each = series.line.numel() * (shape.components + 1) ** 2
     found = []
     for index in torch.arange(len(weight)).split(max(1, _ROOM // each)):
         losses = losses_of(series, shape, weight[index])
         points = first.expand(len(index), -1)
-        found.append(minimise(losses, points, steps=_MEMBER_STEPS, tolerance=_TOLERANCE))
+        found.append(
+            minimise(losses, points, steps=steps, tolerance=_MEMBER_TOLERANCE, metric=metric)
+        )
     return shape.system(torch.cat(found))
+
+
+def _metric(series: Series, shape: Shape, start: Tensor) -> Metric:
+    """The inverse of the likelihood's curvature at a point: with it, few steps lead to a maximum.
+
+    Without it the members stop short of their own maxima, and vary less than they should.
+    """
+    losses = losses_of(series, shape, torch.ones((1, series.traces), dtype=torch.float64))
+    width = start.shape[-1]
+    bumps = _BUMP * torch.cat([torch.eye(width), -torch.eye(width)]).to(torch.float64)
+    slopes = []
+    for part in (start + bumps).split(_ABREAST):
+        tried = part.clone().requires_grad_(True)
+        with torch.enable_grad():
+            loss = losses(tried, torch.zeros(len(tried), dtype=torch.int64)).sum()
+            slopes.append(torch.autograd.grad(loss, tried)[0])
+    slope = torch.cat(slopes)
+    bend = (slope[:width] - slope[width:]) / (2 * _BUMP)
+    values, vectors = torch.linalg.eigh(0.5 * (bend + bend.mT))
+    inverse = (vectors / values.abs().clamp(min=_FLAT * float(values.abs().max()))) @ vectors.mT
+    return lambda change: change @ inverse
 
 
 def starts(series: Series, shape: Shape, *, generator: torch.Generator) -> Tensor:
@@ -135,6 +162,8 @@ def starts(series: Series, shape: Shape, *, generator: torch.Generator) -> Tenso
     apart = torch.randn((STARTS, k, a), generator=generator, dtype=torch.float64)
     loading = 0.4 * apart
     loading[:, 0] = 0.6 + 0.3 * apart[:, 0]
+    if shape.alike:
+        loading = loading[..., :1].abs()
     span = torch.linspace(0.98, 0.4, max(k, 2), dtype=torch.float64)[:k]
     turn = torch.rand((STARTS, k), generator=generator, dtype=torch.float64)
     keeps = torch.logit(span.expand(STARTS, k).clone())

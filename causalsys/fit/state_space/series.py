@@ -127,19 +127,27 @@ class Shape:
         actions: How many actions.
         components: How many components.
         columns: How many other columns.
+        alike: Whether each component weighs alike in all actions: they are then the courses of
+            one latent, which may last in several ways at once.
     """
 
     actions: int
     components: int
     columns: int
+    alike: bool = False
+
+    @property
+    def _sizes(self) -> list[int]:
+        wide = self.components * (1 if self.alike else self.actions)
+        return [self.actions, wide, self.columns, self.components, 1]
 
     def system(self, points: Tensor) -> System:
         """The parameters of points, `[member, parameter]`."""
-        a, k, p = self.actions, self.components, self.columns
-        constant, loading, weight, keeps, noise = points.split([a, a * k, p, k, 1], -1)
+        constant, loading, weight, keeps, noise = points.split(self._sizes, -1)
+        loading = loading.unflatten(-1, (self.components, -1))
         return System(
             constant,
-            loading.unflatten(-1, (k, a)),
+            loading.expand(-1, -1, self.actions),
             weight,
             _KEEPS * torch.sigmoid(keeps),
             _LEAST**2 + (2 * noise[:, 0]).exp(),
@@ -149,17 +157,17 @@ class Shape:
         """The inverse."""
         share = (system.keeps / _KEEPS).clamp(1e-4, 1 - 1e-4)
         noise = 0.5 * (system.noise - _LEAST**2).clamp(min=1e-12).log()
-        parts = [system.constant, system.loading.flatten(1), system.weight, torch.logit(share)]
+        loading = system.loading[..., :1] if self.alike else system.loading
+        parts = [system.constant, loading.flatten(1), system.weight, torch.logit(share)]
         return torch.cat([*parts, noise.unsqueeze(-1)], -1)
 
     def slopes(self, points: Tensor, of: System) -> Tensor:
         """Derivatives by the system's parameters as derivatives by the points'."""
-        a, k, p = self.actions, self.components, self.columns
-        free = points.split([a, a * k, p, k, 1], -1)
+        free = points.split(self._sizes, -1)
         share = torch.sigmoid(free[3])
         parts = [
             of.constant,
-            of.loading.flatten(1),
+            of.loading.sum(-1) if self.alike else of.loading.flatten(1),
             of.weight,
             _KEEPS * share * (1 - share) * of.keeps,
         ]
