@@ -9,7 +9,6 @@ at any. A decision may see it, which is remembered, for then less is known of it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from causalsys.scm.declaration import Declaration, Node
@@ -19,6 +18,7 @@ from causalsys.scm.specs import (
     Custom,
     Linear,
     MechanismSpec,
+    Monotone,
     Multiplicative,
     NeuralAdditive,
     SplineFlow,
@@ -115,8 +115,8 @@ def _bijective(spec: MechanismSpec | None) -> bool:
         return spec.rank == 1
     if isinstance(spec, Custom):
         return bool(getattr(spec.family, "bijective", False))
-    families: Sequence[type[MechanismSpec]] = (Auto, Linear, NeuralAdditive, SplineFlow)
-    return isinstance(spec, tuple(families)) or type(spec).__name__ == "Monotone"
+    families = (Auto, Linear, Monotone, NeuralAdditive, SplineFlow)
+    return isinstance(spec, families)
 
 
 __all__ = ["absorb"]

@@ -20,7 +20,7 @@ from causalsys.errors import FitError, UnknownNameError
 from causalsys.fit.abduct import Abducted, abduct
 from causalsys.fit.fitted import Fitted
 from causalsys.fit.lasting.course import Course
-from causalsys.fit.lasting.fit import as_additive
+from causalsys.fit.lasting.marginal import as_additive
 from causalsys.fit.lasting.overidentification import j_test
 from causalsys.fit.single import sample_of
 from causalsys.simulate.seen import Seen, seen_of

@@ -17,13 +17,11 @@ from causalsys.errors import FitError
 from causalsys.fit.lasting.arms import fit_arms
 from causalsys.fit.lasting.course import Course
 from causalsys.fit.lasting.flow import ROWS, fit_flow
-from causalsys.fit.lasting.marginal import LogAdditive
+from causalsys.fit.lasting.marginal import as_additive
 from causalsys.fit.lasting.moments import fit_moments
 from causalsys.fit.weights import Weights
 from causalsys.identify.exogeneity import Exogeneity
 from causalsys.mechanisms.base import Mechanism, Sample
-from causalsys.mechanisms.linear import LinearMechanism
-from causalsys.mechanisms.multiplicative import MultiplicativeMechanism
 from causalsys.mechanisms.training import Training
 
 
@@ -78,13 +76,6 @@ def fit_lasting(
     some = _some_traces(course, generator=generator)
     part = replace(sample.take(some), weight=weights.take(some).drawn)
     return fit_flow(mechanism, part, course=_taken(course, some), generator=generator)
-
-
-def as_additive(mechanism: Mechanism) -> LogAdditive | None:
-    """The mechanism, if it adds its causes and its noise up on a scale; else None."""
-    if isinstance(mechanism, MultiplicativeMechanism):
-        return mechanism if mechanism.spec.rank == 1 else None
-    return mechanism if isinstance(mechanism, LinearMechanism) else None
 
 
 def _arm(table: Table, exogeneity: Exogeneity) -> torch.Tensor | None:

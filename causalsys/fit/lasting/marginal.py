@@ -11,7 +11,7 @@ from torch import Tensor
 from causalsys.errors import FitError
 from causalsys.fit.lasting.course import Course
 from causalsys.fit.lasting.steps import Steps
-from causalsys.mechanisms.base import Sample
+from causalsys.mechanisms.base import Mechanism, Sample
 from causalsys.mechanisms.draws import bootstrap, some_rows
 from causalsys.mechanisms.features import widths
 from causalsys.mechanisms.least_squares import centred_draws
@@ -23,6 +23,13 @@ from causalsys.scm.supports import Categorical
 LogAdditive = LinearMechanism | MultiplicativeMechanism
 _ENOUGH = 100_000
 """Rows that show the shape of a noise."""
+
+
+def as_additive(mechanism: Mechanism) -> LogAdditive | None:
+    """The mechanism, if it adds its causes and its noise up on a scale; else None."""
+    if isinstance(mechanism, MultiplicativeMechanism):
+        return mechanism if mechanism.spec.rank == 1 else None
+    return mechanism if isinstance(mechanism, LinearMechanism) else None
 
 
 def started(mechanism: LogAdditive, sample: Sample, *, generator: torch.Generator) -> LogAdditive:

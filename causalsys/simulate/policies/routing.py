@@ -220,8 +220,8 @@ class Tracker:
     def __call__(
         self,
         waiting: Tensor,
-        last_server: Tensor = past("server"),  # noqa: B008  a marker, not a value
-        last_work: Tensor = past("work"),  # noqa: B008
+        last_server: Tensor = past("server"),
+        last_work: Tensor = past("work"),
         memory: Memory | None = None,
     ) -> tuple[Tensor, Memory]:
         """The servers' numbers, `[..., trace]`, and the averages with their weights."""
