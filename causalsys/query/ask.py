@@ -48,11 +48,11 @@ def counterfactual(
     draws = None if samples is None else count(samples, "samples")
     terms = Terms(fitted, outcome, allow, differs=differs, redraw=redraw)
     table = read(fitted.schema, evidence, purpose="evidence")
-    take = draws or _samples(fitted, table, terms.redraw, dos=dos)
+    take = draws or samples_for(fitted, table, terms.redraw, dos=dos)
 
     def ask(model: Fitted) -> Answer:
         found = abduct(model, table, samples=take, seed=seed)
-        return _answer(model, found, dos, terms=terms, evidence=_told(table))
+        return _answer(model, found, dos, terms=terms, evidence=told_by(table))
 
     return terms.settled(ask, dos, seed=seed)
 
@@ -120,7 +120,7 @@ def _drawn(
 
     plan = Unfolding(fitted.schema, mechanisms, noise_of, {}, layout, draws, seed)
     index = pd.RangeIndex(len(trace))
-    made = [_world(each, fitted, plan, index=index) for each in dos]
+    made = [world_of(each, fitted, plan, index=index) for each in dos]
     judged = terms.judged(dos)
     values = plan.predict(made)
     return Answer(
@@ -185,8 +185,8 @@ def _answer(
     given: Sequence[str] = (),
 ) -> Answer:
     """Act and predict, once the rows have been abducted."""
-    plan, index = _plan(fitted, found, redraw=terms.redraw), found.table.index
-    made = [_world(each, fitted, plan, index=index) for each in dos]
+    plan, index = plan_of(fitted, found, redraw=terms.redraw), found.table.index
+    made = [world_of(each, fitted, plan, index=index) for each in dos]
     judged = terms.judged(dos, evidence=evidence, given=given)
     return Answer(
         plan.predict(made),
@@ -200,7 +200,7 @@ def _answer(
     )
 
 
-def _plan(fitted: Fitted, found: Abducted, *, redraw: frozenset[str] = frozenset()) -> Unfolding:
+def plan_of(fitted: Fitted, found: Abducted, *, redraw: frozenset[str] = frozenset()) -> Unfolding:
     """How to roll rows forward: under their own noise, or new noise for `redraw`."""
 
     def noise_of(node: Node, at: Rows) -> Tensor:
@@ -233,13 +233,13 @@ def _plan(fitted: Fitted, found: Abducted, *, redraw: frozenset[str] = frozenset
     )
 
 
-def _world(do: Do, fitted: Fitted, plan: Unfolding, *, index: pd.Index[Any]) -> World:
+def world_of(do: Do, fitted: Fitted, plan: Unfolding, *, index: pd.Index[Any]) -> World:
     """What a user wrote after `do=`, checked; nested worlds are predicted first."""
     found = {}
     for name, given in world(do).items():
         support = fitted.schema.supports[fitted.node(name).name]
         if isinstance(given, Under):
-            inner = plan.predict([_world(given.do, fitted, plan, index=index)])
+            inner = plan.predict([world_of(given.do, fitted, plan, index=index)])
             given = Value(inner[name][0] if name in inner else plan.factual[name])
         found[name] = as_intervention(
             by_row(given, name, layout=plan.layout, index=index, vector=bool(support.size)),
@@ -268,7 +268,7 @@ def _below(fitted: Fitted, dos: Sequence[Do] | None) -> set[str]:
     return learned & reached({effect for name in done for effect in effects.get(name, ())}, effects)
 
 
-def _told(table: Table) -> list[frozenset[str]]:
+def told_by(table: Table) -> list[frozenset[str]]:
     """What is known of the rows, for each way in which they are known.
 
     The graph may carry a question from less and not from more: a row that tells its outcome, too,
@@ -281,7 +281,7 @@ def _told(table: Table) -> list[frozenset[str]]:
     return [known.difference(n for n, gap in zip(gaps, row, strict=True) if gap) for row in each]
 
 
-def _samples(
+def samples_for(
     fitted: Fitted,
     table: Table,
     redraw: frozenset[str] = frozenset(),
@@ -300,4 +300,12 @@ def _samples(
     return max(_DRAWS, fitted.members) if drawn else fitted.members
 
 
-__all__ = ["counterfactual", "log_prob", "sample"]
+__all__ = [
+    "counterfactual",
+    "log_prob",
+    "plan_of",
+    "sample",
+    "samples_for",
+    "told_by",
+    "world_of",
+]

@@ -15,7 +15,7 @@ from causalsys.errors import QueryError, UnknownNameError
 from causalsys.fit.abduct import abduct
 from causalsys.fit.fitted import Fitted
 from causalsys.identify.verdict import Verdict
-from causalsys.query.ask import _samples, _told
+from causalsys.query.ask import samples_for, told_by
 from causalsys.query.asked import count, titles, worlds
 from causalsys.query.confounded import Pair, pairs_of
 from causalsys.query.draws import Draws, Estimate
@@ -191,8 +191,8 @@ def sensitivity(
     draws = None if samples is None else count(samples, "samples")
     seed = count(seed, "seed", least=0)
     table = read(fitted.schema, evidence, purpose="evidence")
-    verdict = _verdict(fitted, dos, target, _told(table))
-    found = abduct(fitted, table, samples=draws or _samples(fitted, table), seed=seed)
+    verdict = _verdict(fitted, dos, target, told_by(table))
+    found = abduct(fitted, table, samples=draws or samples_for(fitted, table), seed=seed)
     tilt = Tilt(fitted, found, pairs)
     observed = found.table.values[target] if len(dos) == 1 else None
 

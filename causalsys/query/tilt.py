@@ -31,7 +31,7 @@ from torch import Tensor
 from causalsys.data.schema import Schema
 from causalsys.fit.abduct import Abducted
 from causalsys.fit.fitted import Fitted
-from causalsys.query.ask import _plan, _world
+from causalsys.query.ask import plan_of, world_of
 from causalsys.query.asked import world
 from causalsys.query.confounded import Pair
 from causalsys.query.intervention import Do, Under, Value
@@ -77,8 +77,8 @@ class Tilt:
                 inner = self.values(key, value.do, strength=strength, against=against)
                 value = Value(inner)
             given[key] = value
-        plain = _plan(self.fitted, self.found)
-        acts = _world(given, self.fitted, plain, index=self.found.table.index)
+        plain = plan_of(self.fitted, self.found)
+        acts = world_of(given, self.fitted, plain, index=self.found.table.index)
         plan = self._unfolding(plain, name, acts, -1.0 if against else 1.0, strength)
         predicted = plan.predict([acts])
         return predicted[name][0] if name in predicted else plan.factual[name]

@@ -19,12 +19,13 @@ from causalsys.errors import EvidenceError, InterventionError, NotIdentifiedErro
 from causalsys.fit.abduct import Abducted, abduct
 from causalsys.fit.fitted import Fitted
 from causalsys.identify.verdict import Verdict
-from causalsys.query.ask import _plan, _told, _world
+from causalsys.query.ask import plan_of, told_by, world_of
 from causalsys.query.asked import count
 from causalsys.query.intervention import Do
 from causalsys.query.judged import merged
 from causalsys.query.terms import Terms
 from causalsys.scm.declaration import Declaration
+from causalsys.simulate.recorded import recorded_by
 from causalsys.simulate.simulation import Simulation
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def simulate(
     traces: object,
     *,
     policies: Mapping[str, Any],
+    behaviour: Mapping[Any, Any] | None = None,
     members: int = 1,
     seed: int = 0,
 ) -> Simulation:
@@ -48,6 +50,9 @@ def simulate(
             (tensors `[..., trace]`, vectors `[..., trace, size]`, categories as codes) that
             returns a decision or a torch distribution, or what `cs.policy` makes of a model. In a
             model of several decisions, a mapping from each that is replaced to what decides it.
+        behaviour: The policies that made the record, by arm, where they are known. The luck of
+            recorded random choices is then found and kept, so that a policy's own arm comes back
+            as it was recorded; otherwise policies draw anew.
         members: How many parameter draws of the model to simulate with; the first is the best
             estimate, and their spread is what the fit leaves open.
         seed: Fixes random policies; their draws are the same for all of them.
@@ -77,7 +82,8 @@ def simulate(
         >>> list(found.frames["all"].columns)
         ['trace', 'step', 'arrivals', 'served']
     """
-    return Simulator.of(fitted, traces, members=members, seed=seed).run(policies)
+    simulator = Simulator.of(fitted, traces, members=members, seed=seed)
+    return simulator.run(policies, behaviour=behaviour)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,16 +112,20 @@ class Simulator:
         table = read(fitted.schema, given, purpose="evidence")
         return cls(fitted, _rows(given), abduct(fitted, table, samples=members, seed=seed))
 
-    def run(self, policies: Mapping[str, Any]) -> Simulation:
+    def run(
+        self, policies: Mapping[str, Any], *, behaviour: Mapping[Any, Any] | None = None
+    ) -> Simulation:
         """The traces under policies; see `simulate`."""
         declaration, table = self.fitted.declaration, self.found.table
         dos = [_as_do(each, name, declaration) for name, each in _named(policies).items()]
-        verdicts = _verdicts(self.fitted, dos, evidence=_told(table), frame=self.recorded)
-        plan = _plan(self.fitted, self.found)
+        verdicts = _verdicts(self.fitted, dos, evidence=told_by(table), frame=self.recorded)
+        plan = plan_of(self.fitted, self.found)
         if self.luck is not None:
             plan = replace(plan, seed=self.luck)
-        worlds = [_world(do, self.fitted, plan, index=table.index) for do in dos]
-        values = plan.predict(worlds, keep=self._kept() if self.lean else None)
+        worlds = [world_of(do, self.fitted, plan, index=table.index) for do in dos]
+        known = None if behaviour is None else recorded_by(behaviour, self.fitted)
+        keep = self._kept() if self.lean else None
+        values = plan.predict(worlds, keep=keep, behaviour=known)
         return Simulation(
             tuple(policies),
             values,

@@ -15,7 +15,7 @@ import causalsys as cs
 from causalsys.data.read import read
 from causalsys.errors import InterventionError
 from causalsys.fit.abduct import abduct
-from causalsys.query.ask import _plan, _world
+from causalsys.query.ask import plan_of, world_of
 from causalsys.query.behaviour import Behaviour
 from causalsys.query.intervention import as_intervention
 from tests.query.queues import fitted_balancer, logged, shortest, simulated
@@ -55,9 +55,9 @@ def rolled(
     model: cs.FittedSCM, frame: pd.DataFrame, policies: list[Any], behaviour: dict[int, Any] | None
 ) -> dict[str, Tensor]:
     table = read(model.schema, cs.Traces(frame), purpose="evidence")
-    plan = _plan(model, abduct(model, table, samples=1, seed=0))
+    plan = plan_of(model, abduct(model, table, samples=1, seed=0))
     (name,) = [n.name for n in model.declaration.nodes.values() if n.kind == "decision"]
-    worlds = [_world({name: each}, model, plan, index=table.index) for each in policies]
+    worlds = [world_of({name: each}, model, plan, index=table.index) for each in policies]
     supports = model.schema.supports
     made = behaviour and {
         code: as_intervention(each, name=name, support=supports[name], rows=1, supports=supports)

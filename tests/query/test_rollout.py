@@ -15,7 +15,7 @@ import causalsys as cs
 from causalsys import errors
 from causalsys.data.read import read
 from causalsys.fit.abduct import abduct
-from causalsys.query.ask import _plan, _world
+from causalsys.query.ask import plan_of, world_of
 from tests.query.queues import (
     SERVERS,
     Balancer,
@@ -163,8 +163,8 @@ def test_near_policies_choose_nearly_alike(fitted: cs.FittedSCM) -> None:
 def test_only_what_is_wanted_takes_memory(fitted: cs.FittedSCM) -> None:
     """`keep` changes no number, and checks what it lets go."""
     table = read(fitted.schema, cs.Traces(logged().drop(columns="size")), purpose="evidence")
-    plan = _plan(fitted, abduct(fitted, table, samples=1, seed=0))
-    acts = _world({"server": shortest}, fitted, plan, index=table.index)
+    plan = plan_of(fitted, abduct(fitted, table, samples=1, seed=0))
+    acts = world_of({"server": shortest}, fitted, plan, index=table.index)
     whole, part = plan.predict([acts]), plan.predict([acts], keep=["latency"])
     assert set(whole) == {"server", "waiting", "work", "latency"}
     assert list(part) == ["latency"]

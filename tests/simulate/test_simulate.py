@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 import causalsys as cs
-from causalsys.errors import InterventionError, NotIdentifiedError
+from causalsys.errors import InterventionError, NotIdentifiedError, UnknownNameError
 
 
 def by_queue(waiting):
@@ -20,7 +21,9 @@ def test_traces_are_what_they_would_have_been(fitted, served) -> None:
     }.items():
         truth, frame = served.under(policy), found.frames[name]
         assert list(frame.columns) == list(served.log.columns)
-        assert (frame[["trace", "step", "arm"]] == served.log[["trace", "step", "arm"]]).all(axis=None)
+        assert (frame[["trace", "step", "arm"]] == served.log[["trace", "step", "arm"]]).all(
+            axis=None
+        )
         assert (frame["threads"] == truth["threads"]).all()
         assert np.median(np.abs(frame["cost"] / truth["cost"] - 1)) < 0.03
         assert frame["loss"].mean() == pytest.approx(truth["loss"].mean(), rel=0.02)
@@ -42,8 +45,6 @@ def test_what_ran_comes_back_as_it_was(fitted, served) -> None:
 
 
 def test_a_random_policy_draws_alike_for_the_same_seed(fitted, served) -> None:
-    import torch
-
     def fair(waiting):
         return torch.distributions.Categorical(torch.ones(*waiting.shape, 3))
 
@@ -54,6 +55,24 @@ def test_a_random_policy_draws_alike_for_the_same_seed(fitted, served) -> None:
     assert (runs[0]["threads"] == runs[1]["threads"]).all()
     assert not (runs[0]["threads"] == runs[2]["threads"]).all()
     assert set(runs[0]["threads"]) == {1, 2, 4}
+
+
+def test_the_luck_of_the_record_is_kept_where_its_policies_are_known(fitted, served) -> None:
+    """The arm `random` drew evenly: told so, its own traces come back, and the others do not."""
+
+    def fair(waiting):
+        return torch.distributions.Categorical(torch.ones(*waiting.shape, 3))
+
+    found = cs.simulate(
+        fitted, served.log, policies={"fair": fair}, behaviour={"random": fair}
+    ).frames["fair"]
+    same = (found["threads"] == served.log["threads"]).groupby(served.log["arm"]).mean()
+    assert same["random"] == 1.0
+    assert same["slow"] < 0.6
+    own = served.log["arm"] == "random"
+    assert np.allclose(found.loc[own, "loss"], served.log.loc[own, "loss"])
+    with pytest.raises(UnknownNameError, match="rnadom"):
+        cs.simulate(fitted, served.log, policies={"fair": fair}, behaviour={"rnadom": fair})
 
 
 def test_policies_are_named(fitted, served) -> None:
