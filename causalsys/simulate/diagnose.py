@@ -29,7 +29,8 @@ Level = Literal["note", "warning"]
 _FEW_REGIMES = 30
 _RARE = 1e-3
 _INVISIBLE = 0.05
-_UNBALANCED = 0.01
+_UNBALANCED = 0.001
+_MISSHAPEN = 0.01
 _LOOSE = 0.05
 
 
@@ -115,8 +116,8 @@ def diagnose(fitted: Fitted, traces: object, *, seed: int = 0) -> tuple[Diagnosi
     found = abduct(fitted, table, samples=1, seed=seed)
     told = []
     for node in lasting:
-        seen = seen_of(node, fitted, found)
         constraint = fitted.judge.view.exogeneity(node.name).constraint
+        seen = seen_of(node, fitted, found, constraint=constraint)
         remarks = [remark for look in _LOOKS for remark in look(seen)]
         remarks += _precision(seen, fitted)
         remarks += _shape(node.name, fitted, found, seed=seed)
@@ -186,15 +187,23 @@ def _overlap(seen: Seen) -> Iterator[Remark]:
 
 
 def _regimes(seen: Seen) -> Iterator[Remark]:
-    """Independent states of the world: steps, divided by how long the noise remembers."""
-    for arm, name in enumerate(seen.arms or ("all traces",)):
+    """Independent states of the world: steps, divided by how long the noise remembers.
+
+    Arms are compared by so many; neighbours in time are compared at every change of the action.
+    """
+    counts: dict[object, float] = {}
+    for arm, name in enumerate(seen.arms or ("the traces",)):
         mine = seen.arm == arm if seen.arms else np.ones(seen.traces, dtype=bool)
-        if not mine.any():
-            continue
-        count = seen.regimes(mine)
-        level: Level = "warning" if count < _FEW_REGIMES else "note"
-        words = f"{name}: about {count:.0f} independent states of the latent in its traces"
-        yield Remark("regimes", level, words, count)
+        if mine.any():
+            counts[name] = seen.regimes(mine)
+    if not counts:
+        return
+    least = min(counts, key=lambda name: counts[name])
+    few = counts[least] < _FEW_REGIMES and seen.constraint == "arms"
+    words = f"{least} went through about {counts[least]:.0f} independent states of the latent"
+    if len(counts) > 1:
+        words += f", the fewest of all arms (the most: {max(counts.values()):.0f})"
+    yield Remark("regimes", "warning" if few else "note", words, counts[least])
 
 
 def _balance(seen: Seen) -> Iterator[Remark]:
@@ -250,7 +259,7 @@ def _shape(name: str, fitted: Fitted, found: Abducted, *, seed: int) -> Iterator
         test = j_test(mechanism, sample, course=course, generator=generator)
     except FitError:
         return  # Too few traces for so many moments.
-    if test.p < _UNBALANCED:
+    if test.p < _MISSHAPEN:
         words = (
             f"the latent does not act on {name} by one factor or shift alike under all its causes "
             f"({test}): try cs.Monotone() or cs.SplineFlow()"

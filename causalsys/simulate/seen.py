@@ -25,6 +25,7 @@ class Seen:
 
     Attributes:
         variable: Its name.
+        constraint: What identifies its mechanism.
         action: The discrete decision among its causes; None where there is none.
         levels: The values of the action.
         arms: The arms' names; empty without an arm.
@@ -36,6 +37,7 @@ class Seen:
     """
 
     variable: str
+    constraint: str
     action: str | None
     levels: tuple[Any, ...]
     arms: tuple[Any, ...]
@@ -121,7 +123,7 @@ class Seen:
         return found
 
 
-def seen_of(node: Node, fitted: Fitted, found: Abducted) -> Seen:
+def seen_of(node: Node, fitted: Fitted, found: Abducted, *, constraint: str) -> Seen:
     """Look at the recorded traces of one lasting variable."""
     table, supports = found.table, fitted.schema.supports
     parents = {ref.key: table.value_of(ref) for ref in node.parents}
@@ -144,6 +146,7 @@ def seen_of(node: Node, fitted: Fitted, found: Abducted) -> Seen:
         names = tuple(_levels(supports[arms[0].name]))
     return Seen(
         node.name,
+        constraint,
         action,
         tuple(_levels(supports[action])) if action else (),
         names,
