@@ -16,6 +16,8 @@ from causalsys.fit.factors import Factors, is_gaussian
 from causalsys.fit.fitted import Fitted
 from causalsys.fit.joint import Scope
 from causalsys.fit.posterior import propose, summed_out
+from causalsys.fit.state_space.fit import rows_foreseen
+from causalsys.fit.state_space.place import has_low_rank
 from causalsys.scm.blocks import Block, blocks
 from causalsys.scm.dynamics import goes_on
 
@@ -26,7 +28,8 @@ def row_log_prob(fitted: Fitted, table: Table, *, seed: int = 0) -> NDArray[np.f
     """The log likelihood of each row, averaged over the members' likelihoods, `[row]`.
 
     Latents are integrated out exactly where they are categorical, and else by importance
-    sampling from the guide (Burda, Grosse and Salakhutdinov, ICLR 2016).
+    sampling from the guide (Burda, Grosse and Salakhutdinov, ICLR 2016). Behind a low-rank
+    mechanism a row's likelihood is that given the rows before it in its trace.
 
     Raises:
         EvidenceError: Latents belong to whole traces, so that rows have no likelihood alone.
@@ -45,6 +48,9 @@ def row_log_prob(fitted: Fitted, table: Table, *, seed: int = 0) -> NDArray[np.f
 
 
 def _district(block: Block, fitted: Fitted, table: Table, generator: torch.Generator) -> Tensor:
+    if has_low_rank(block, fitted.declaration):
+        # One step ahead: what a trace's rows tell of each other is in their forecasts.
+        return rows_foreseen(block, fitted.mechanisms, table)
     if any(goes_on(fitted.node(name)) for name in block.latents):
         raise EvidenceError(
             block.latents[0],

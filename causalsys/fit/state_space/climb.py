@@ -14,7 +14,7 @@ from causalsys.mechanisms.quasi_newton import Losses, Metric, minimise
 
 STARTS = 6
 _SCREEN_ROWS, _SCREEN_STEPS = 4000, 20
-_STEPS, _MEMBER_STEPS = 150, 20
+_ROUGH_STEPS, _STEPS, _MEMBER_STEPS = 20, 40, 20
 _TOLERANCE = 1e-4
 """Nats per row by which a unit of any parameter may still change the likelihood."""
 _MEMBER_TOLERANCE = 1e-5
@@ -100,7 +100,9 @@ def climb(series: Series, shape: Shape, *, weight: Tensor, generator: torch.Gene
         loss = few(tried, torch.zeros(len(tried), dtype=torch.int64))
     order = loss.nan_to_num(torch.inf).argsort()
     every = losses_of(series, shape, weight)
-    point = minimise(every, tried[order[:1]], steps=_STEPS, tolerance=_TOLERANCE)
+    point = minimise(every, tried[order[:1]], steps=_ROUGH_STEPS, tolerance=_TOLERANCE)
+    metric = _metric(series, shape, point)
+    point = minimise(every, point, steps=_STEPS, tolerance=_TOLERANCE, metric=metric)
     with torch.enable_grad():
         last = point.clone().requires_grad_(True)
         (slope,) = torch.autograd.grad(every(last, torch.zeros(1, dtype=torch.int64)).sum(), last)

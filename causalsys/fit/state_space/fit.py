@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 import torch
@@ -14,8 +15,8 @@ from causalsys.fit.lasting.course import Course
 from causalsys.fit.parts import Parts
 from causalsys.fit.state_space.climb import STARTS, climb, members_of
 from causalsys.fit.state_space.kalman import covariances, innovations, log_densities
-from causalsys.fit.state_space.place import Place, known_rows, place_of
-from causalsys.fit.state_space.series import Series, Shape, System, fitted_state
+from causalsys.fit.state_space.place import Place, known_rows, persistence, place_of
+from causalsys.fit.state_space.series import Series, Shape, System, fitted_state, system_of
 from causalsys.mechanisms.base import Mechanism, Sample
 from causalsys.mechanisms.build import build
 from causalsys.mechanisms.lasting_normal import LastingNormalMechanism
@@ -138,6 +139,15 @@ def row_log_density(
         value = table.values[name][:1]
         slope = log_slope(value, support=mechanism.support, offset=mechanism.state["offset"])
         return course.flat(each) + live * (slope - spread)
+
+
+def rows_foreseen(block: Block, mechanisms: Mapping[str, Mechanism], table: Table) -> Tensor:
+    """The same from the mechanisms of a block: `[member, row]`."""
+    place = place_of(block, table.schema.declaration)
+    mechanism = cast(LowRankMechanism, mechanisms[place.child.name])
+    _, series, _ = series_of(place, table, mechanism=mechanism)
+    system = system_of(mechanism, persistence(place, mechanisms))
+    return row_log_density(mechanism, system, series, table, name=place.child.name)
 
 
 def _latents(place: Place, system: System, table: Table) -> dict[str, Mechanism]:

@@ -15,7 +15,7 @@ from causalsys.fit.state_space.climb import members_of
 from causalsys.fit.state_space.kalman import covariances, innovations, log_densities
 from causalsys.fit.state_space.series import Series, Shape, System
 
-FOLD_STEPS = 60
+FOLD_STEPS = 25
 """Steps with which a fit to other traces leaves that to all."""
 _BUMP = 1e-4
 _FORGETS = 0.7

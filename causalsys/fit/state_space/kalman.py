@@ -135,45 +135,41 @@ def score(system: System, series: Series, weight: Tensor) -> tuple[Tensor, Syste
     known = covariances(system, series)
     mean, surprise = innovations(known, system.errors(series))
     total = (log_densities(known, surprise).sum(0) * weight).sum(-1)
-    size, members = known.loading.shape[1:3]
     keeps, both = known.keeps, known.keeps.unsqueeze(0) * known.keeps.unsqueeze(1)
-    action = torch.zeros_like(system.loading)
-    constant = torch.zeros_like(system.constant)
-    columns = torch.zeros_like(system.weight)
-    lasting = torch.zeros_like(known.keeps[..., 0])
-    noise = torch.zeros_like(system.noise)
-    vector = torch.zeros_like(mean[0])
-    matrix = torch.zeros_like(known.cover[0])
+    # By how much what comes after a step moves its next state, and how surely: r and N.
+    after, sure_after = torch.empty_like(mean), torch.empty_like(known.cover)
+    own, sized, toward = (torch.empty_like(each) for each in (surprise, surprise, mean))
+    vector, matrix = torch.zeros_like(mean[0]), torch.zeros_like(known.cover[0])
     for step in reversed(range(len(surprise))):
         sure, gain, loading = known.precision[step], known.gain[step], known.loading[step]
-        cover = known.cover[step]
+        after[step], sure_after[step] = vector, matrix
         later, spread = keeps * vector, both * matrix
-        # How the step to the next state strays from its law, and with which state.
-        toward = (spread * gain).sum(1)
-        own = sure * (surprise[step] - (gain * later).sum(0))
-        sized = sure + sure**2 * (toward * gain).sum(0)
-        now = later + loading * own
-        state = mean[step] + (cover * now).sum(1)
-        # cross[j] = (N L P)_jj with L P = keeps (P - M M' / F).
-        rest = (keeps * matrix * (cover - gain * gain.unsqueeze(1) * sure).transpose(0, 1)).sum(1)
-        moved = (
-            vector * state
-            - rest
-            - keeps * (vector**2 - matrix.diagonal(dim1=0, dim2=1).movedim(-1, 0))
-        )
-        lasting += (moved * weight).sum(-1)
-        noise += 0.5 * ((own**2 - sized) * weight).sum(-1)
-        weighed = own * weight
-        back = (cover * (loading * sized - toward * sure)).sum(1)
-        of_loading = weighed * state - back * weight
-        place = series.action[step]
-        constant.index_add_(1, place, weighed)
-        action.index_add_(2, place, of_loading.transpose(0, 1))
-        if len(system.weight[0]):
-            columns += weighed @ series.columns[step].mT
-        turned = toward * sure
-        cross = loading * turned.unsqueeze(1)
-        matrix = spread - cross - cross.transpose(0, 1) + sized * loading * loading.unsqueeze(1)
-        vector = now
-    del size, members
-    return total, System(constant, action, columns, lasting.mT, noise)
+        mine = (spread * gain).sum(1)
+        own[step] = sure * (surprise[step] - (gain * later).sum(0))
+        sized[step] = sure + sure**2 * (mine * gain).sum(0)
+        toward[step] = mine
+        cross = loading * (mine * sure).unsqueeze(1)
+        outer = loading * (loading * sized[step]).unsqueeze(1)
+        matrix = spread - cross - cross.transpose(0, 1) + outer
+        vector = later + loading * own[step]
+    cover, gain, sure = known.cover, known.gain, known.precision.unsqueeze(1)
+    state = mean + (cover * (keeps * after + known.loading * own.unsqueeze(1)).unsqueeze(1)).sum(2)
+    # (N L P)_jj, with L P = keeps (P - M M' / F), both of them symmetric but for `keeps`.
+    left = cover - gain.unsqueeze(2) * (gain * sure).unsqueeze(1)
+    rest = (sure_after * left * keeps).sum(2)
+    diagonal = sure_after.diagonal(dim1=1, dim2=2).movedim(-1, 1)
+    lasting = after * state - rest - keeps * (after**2 - diagonal)
+    back = (cover * (known.loading * sized.unsqueeze(1) - toward * sure).unsqueeze(1)).sum(2)
+    of_loading = (own.unsqueeze(1) * state - back) * weight
+    weighed = own * weight
+    place = series.action.flatten()
+    constant, action = torch.zeros_like(system.constant), torch.zeros_like(system.loading)
+    constant.index_add_(1, place, weighed.transpose(0, 1).flatten(1))
+    action.index_add_(2, place, of_loading.permute(2, 1, 0, 3).flatten(2))
+    return total, System(
+        constant,
+        action,
+        torch.einsum("tmn,tpn->mp", weighed, series.columns),
+        (lasting * weight).sum((0, 3)).mT,
+        0.5 * ((own**2 - sized) * weight).sum((0, 2)),
+    )

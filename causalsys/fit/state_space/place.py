@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -69,7 +70,7 @@ def components(place: Place, values: Tensor) -> dict[str, Tensor]:
     return found
 
 
-def persistence(place: Place, mechanisms: dict[str, Mechanism]) -> Tensor:
+def persistence(place: Place, mechanisms: Mapping[str, Mechanism]) -> Tensor:
     """The persistence of all components, `[member, component]`."""
     return torch.cat([mechanisms[node.name].state["persistence"] for node in place.latents], -1)
 
