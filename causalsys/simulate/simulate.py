@@ -7,20 +7,25 @@ recorded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
+
+import torch
+from torch import Tensor
 
 from causalsys.data.left import states_left
 from causalsys.data.read import read
 from causalsys.data.schema import columns_of
 from causalsys.data.traces import Traces, as_traces
+from causalsys.engine.base import Engine
 from causalsys.errors import EvidenceError, InterventionError, NotIdentifiedError
 from causalsys.fit.abduct import Abducted, abduct
 from causalsys.fit.fitted import Fitted
 from causalsys.identify.verdict import Verdict
 from causalsys.query.ask import plan_of, told_by, world_of
 from causalsys.query.asked import count
+from causalsys.query.behaviour import Behaviour
 from causalsys.query.intervention import Do
 from causalsys.query.judged import merged
 from causalsys.query.terms import Terms
@@ -39,6 +44,7 @@ def simulate(
     policies: Mapping[str, Any],
     behaviour: Mapping[Any, Any] | None = None,
     members: int = 1,
+    engine: Engine | None = None,
     seed: int = 0,
 ) -> Simulation:
     """What recorded traces would have been under policies that never ran.
@@ -55,6 +61,8 @@ def simulate(
             as it was recorded; otherwise policies draw anew.
         members: How many parameter draws of the model to simulate with; the first is the best
             estimate, and their spread is what the fit leaves open.
+        engine: Where policies are worked through: all at once in this process, unless given
+            `cs.Cores()`, which takes one at a time to each core. The numbers are the same.
         seed: Fixes random policies; their draws are the same for all of them.
 
     Returns:
@@ -83,7 +91,7 @@ def simulate(
         ['trace', 'step', 'arrivals', 'served']
     """
     simulator = Simulator.of(fitted, traces, members=members, seed=seed)
-    return simulator.run(policies, behaviour=behaviour)
+    return simulator.run(policies, behaviour=behaviour, engine=engine)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,19 +121,22 @@ class Simulator:
         return cls(fitted, _rows(given), abduct(fitted, table, samples=members, seed=seed))
 
     def run(
-        self, policies: Mapping[str, Any], *, behaviour: Mapping[Any, Any] | None = None
+        self,
+        policies: Mapping[str, Any],
+        *,
+        behaviour: Mapping[Any, Any] | None = None,
+        engine: Engine | None = None,
     ) -> Simulation:
         """The traces under policies; see `simulate`."""
         declaration, table = self.fitted.declaration, self.found.table
         dos = [_as_do(each, name, declaration) for name, each in _named(policies).items()]
         verdicts = _verdicts(self.fitted, dos, evidence=told_by(table), frame=self.recorded)
-        plan = plan_of(self.fitted, self.found)
-        if self.luck is not None:
-            plan = replace(plan, seed=self.luck)
-        worlds = [world_of(do, self.fitted, plan, index=table.index) for do in dos]
         known = None if behaviour is None else recorded_by(behaviour, self.fitted)
-        keep = self._kept() if self.lean else None
-        values = plan.predict(worlds, keep=keep, behaviour=known)
+        if engine is None:
+            values = self._rolled(dos, known)
+        else:
+            parts = list(engine.map(lambda at: self._rolled([dos[at]], known), range(len(dos))))
+            values = self._together(parts)
         return Simulation(
             tuple(policies),
             values,
@@ -135,6 +146,30 @@ class Simulator:
             verdicts,
             states_left(values, table),
         )
+
+    def _rolled(self, dos: Sequence[Do], known: Behaviour | None) -> dict[str, Tensor]:
+        """What some policies change, `[policy, member, row]`."""
+        plan = plan_of(self.fitted, self.found)
+        if self.luck is not None:
+            plan = replace(plan, seed=self.luck)
+        index = self.found.table.index
+        worlds = [world_of(do, self.fitted, plan, index=index) for do in dos]
+        return plan.predict(worlds, keep=self._kept() if self.lean else None, behaviour=known)
+
+    def _together(self, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """One policy after the other; what one of them leaves alone is as it was recorded."""
+        names = [n for n in self.fitted.declaration.nodes if any(n in part for part in parts)]
+        factual = self.found.table.values
+        return {
+            name: torch.cat(
+                [
+                    part[name] if name in part else factual[name].unsqueeze(0).expand(like.shape)
+                    for part in parts
+                ]
+            )
+            for name in names
+            for like in [next(part[name] for part in parts if name in part)]
+        }
 
     def _kept(self) -> set[str]:
         """What was recorded, and what says how a step left a state that was recorded so."""

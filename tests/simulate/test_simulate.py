@@ -75,6 +75,14 @@ def test_the_luck_of_the_record_is_kept_where_its_policies_are_known(fitted, ser
         cs.simulate(fitted, served.log, policies={"fair": fair}, behaviour={"rnadom": fair})
 
 
+def test_policies_are_worked_through_on_any_engine_alike(fitted, served) -> None:
+    policies = {"four": 4, "queue": by_queue, "heat wave": {"cost": lambda cost: 2 * cost}}
+    plain = cs.simulate(fitted, served.log, policies=policies)
+    cores = cs.simulate(fitted, served.log, policies=policies, engine=cs.Cores(2))
+    for name in policies:
+        assert plain.frames[name].equals(cores.frames[name])
+
+
 def test_policies_are_named(fitted, served) -> None:
     with pytest.raises(InterventionError, match="Give each a name"):
         cs.simulate(fitted, served.log, policies={})
