@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 
 from benchmarks.report import write_part
-from benchmarks.simulation import hard, larger, routing, speed, streaming
+from benchmarks.simulation import chaos, hard, larger, routing, speed, streaming
 
-PARTS = {module.NAME: module for module in (routing, hard, streaming, speed, larger)}
+PARTS = {module.NAME: module for module in (routing, chaos, hard, streaming, speed, larger)}
 
 
 def main() -> None:

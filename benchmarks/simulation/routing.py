@@ -7,8 +7,6 @@ against the true system under the same policy and with the same jobs.
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -17,7 +15,6 @@ import causalsys as cs
 from benchmarks.lines import Line
 from benchmarks.simulation import truth as by_hand
 from case_studies.load_balancing.system import Truth, generate
-from causalsys.simulate.simulate import Simulator
 from models.load_balancing import LoadBalancer
 
 NAME = "load balancing"
@@ -47,16 +44,14 @@ def run(*, quick: bool = False) -> list[Line]:
     )
     worst = max(errors, key=lambda each: each[2])
     most = max(biases, key=lambda each: abs(each[2]))
-    lines = [
+    return [
         _line("median one-step error, the worst policy", worst[2], 1e-3, f"{worst[1]}; {size}"),
         _line("median one-step error, median", float(np.median([e for *_, e in errors])), None, ""),
         _line("bias of mean latency, the worst policy", abs(most[2]), 1e-2, most[1]),
-        *_chaos(traces, steps),
     ]
-    return [*lines, *_together(traces, steps)]
 
 
-def _ratio(frame: pd.DataFrame, truth: Truth, inside: NDArray[np.bool_]) -> NDArray[np.float64]:
+def ratio(frame: pd.DataFrame, truth: Truth, inside: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Each job's work over what it takes on the server that it was sent to."""
     server = frame["server"].to_numpy().astype(int)
     real = truth.servers.work(server, truth.size[:, inside].T.ravel())
@@ -65,52 +60,7 @@ def _ratio(frame: pd.DataFrame, truth: Truth, inside: NDArray[np.bool_]) -> NDAr
 
 def _one_step(frame: pd.DataFrame, truth: Truth, inside: NDArray[np.bool_]) -> float:
     """The median relative error of a job's work on the server that it was sent to."""
-    return float(np.median(np.abs(_ratio(frame, truth, inside) - 1)))
-
-
-def _chaos(traces: int, steps: int) -> list[Line]:
-    """Shortest queue rolled out, beside the true system with rates as wrong as ours."""
-    target, seed = "shortest_queue", SEEDS[0]
-    log, truth = generate(traces, steps, seed=seed)
-    kept, inside = log[log["arm"] != target], truth.arm != target
-    fitted = LoadBalancer.fit(kept, seed=0, ensemble=1)
-    frame = cs.simulate(fitted, kept, policies={target: truth.policies[target]}).frames[target]
-    real = by_hand.simulate(truth, target)[1][inside]
-    ours = float(np.mean(np.abs(frame["work"].to_numpy() / real.ravel() - 1)))
-    servers = np.arange(len(truth.servers.rates))
-    ratio = pd.Series(_ratio(frame, truth, inside)).groupby(frame["server"].to_numpy()).median()
-    factor = ratio.reindex(servers).fillna(1.0).to_numpy()
-    spread = float(np.sqrt(np.mean(np.log(factor / np.exp(np.log(factor).mean())) ** 2)))
-    rng = np.random.default_rng(0)
-    floors = []
-    for _ in range(3):
-        off = np.exp(rng.normal(0, spread, len(servers)))
-        floors.append(
-            np.mean(np.abs(by_hand.simulate(truth.slowed(off), target)[1][inside] / real - 1))
-        )
-    floor = float(np.mean(floors))
-    return [
-        _line(
-            "roll-out error of work under shortest queue, over its chaos floor",
-            ours / floor,
-            2.0,
-            f"error {ours:.2%}, floor {floor:.2%} at a rate error of {spread:.1e}",
-        )
-    ]
-
-
-def _together(traces: int, steps: int) -> list[Line]:
-    """One fit and all sixteen policies, by the clock."""
-    log, truth = generate(traces, steps, seed=SEEDS[0])
-    begun = time.perf_counter()
-    fitted = LoadBalancer.fit(log, seed=0, ensemble=1)
-    fitting = time.perf_counter() - begun
-    simulator = Simulator.of(fitted, log)
-    for name, policy in truth.policies.items():
-        simulator.run({name: policy})
-    whole = time.perf_counter() - begun
-    note = f"fit {fitting:.1f} s; one thread; {traces} × {steps}"
-    return [_line("a fit and 16 simulations [s]", whole, 60.0, note)]
+    return float(np.median(np.abs(ratio(frame, truth, inside) - 1)))
 
 
 def _line(case: str, measured: float, most: float | None, note: str) -> Line:
