@@ -72,10 +72,19 @@ def latent_dimension(
         ensemble: As in `fit`, for the answers.
 
     Returns:
-        For each size: held-out log likelihood (two halves, each predicted by a fit to the other;
-        whole traces stay together), a test of over-identification where the likelihood is exact
-        (linear with normal latents, or categories alone), and the answer. A size that cannot be
+        For each size of a latent of rows: held-out log likelihood (two halves, each predicted by
+        a fit to the other; whole traces stay together), a test of over-identification where the
+        likelihood is exact (linear with normal latents, or categories alone), and the answer. A
+        size that cannot be
         fitted, or whose question cannot be answered, says why instead.
+
+        Of a latent behind one variable of traces (see `cs.LowRank`) each size has a form: 0 that
+        the noise is luck, which falls anew; 1 that it is the noise which the value reveals, as
+        declared, or one latent that actions weigh differently; more are of low rank. Whole arms
+        are left out, each foreseen step by step by a fit to the others (two halves, where there
+        are no arms; of long data on 60,000 rows of whole traces), and a test says whether the
+        past still foretells what each form leaves. Where sizes that foresee alike answer
+        differently, `.spread` holds the least and the most.
 
     Raises:
         UnknownNameError: The model has no such variable.

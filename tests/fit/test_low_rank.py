@@ -21,7 +21,7 @@ from causalsys.fit.state_space.kalman import (
     smoothed,
 )
 from causalsys.fit.state_space.series import Series, Shape, System
-from tests.low_rank import NOISE, One, Two, log_of, world
+from tests.low_rank import NOISE, One, Two, World, log_of, world
 
 SEEDS = (0, 1, 2)
 
@@ -176,6 +176,16 @@ def test_policies_are_simulated_and_worlds_may_be_drawn() -> None:
     paths = np.log(np.asarray(drawn.mean("speed"))).reshape(200, 20)
     # What lasts makes neighbours alike: their correlation is far from nought.
     assert np.corrcoef(paths[:, 10], paths[:, 11])[0, 1] > 0.5
+
+
+def test_two_paces_of_one_latent_are_not_called_two_latents() -> None:
+    """What fits best may still be of rank one over the actions, and the report says so."""
+    true = world(0, rank=1)
+    paced = World(true.constant, np.hstack([0.8 * true.loading, 0.6 * true.loading]))
+    rows = cs.Traces(log_of(paced, 0, traces=60, steps=50))
+    told = Two.fit(rows, seed=0, ensemble=1).diagnostics.variables["speed"]
+    assert any("tell 1 of 2 latents apart" in warning for warning in told.warnings)
+    assert not fitted(0).diagnostics.variables["speed"].warnings
 
 
 def test_missing_values_say_nothing_and_are_filled_in() -> None:

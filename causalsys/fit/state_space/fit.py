@@ -28,6 +28,8 @@ from causalsys.scm.blocks import Block
 _ROWS = 60_000
 """Rows beyond which whole traces are drawn at random."""
 _LEAST_ROWS = 30
+_ALIKE = 0.15
+"""Loadings that add a smaller share than this of the largest are in no direction of their own."""
 _MOST = 8
 """More components than this are not told apart by any data we have seen."""
 
@@ -78,6 +80,7 @@ def fit_state_space(block: Block, table: Table, *, weight: Tensor, training: Tra
             else f"fitted together with {name}",
             calibration=calibration if each_name == name else None,
             rows=int(series.live.sum()),
+            warnings=_fewer(best.system) if each_name == name else (),
         )
         for each_name in (*block.latents, name)
     }
@@ -186,6 +189,18 @@ def _calibration(noise: Tensor, precision: Tensor) -> float:
 
     flat = noise[precision > 0]
     return float(kstest(flat[:: max(len(flat) // 20_000, 1)].numpy(), "norm").pvalue)
+
+
+def _fewer(system: System) -> tuple[str, ...]:
+    """Whether actions tell fewer latents apart than there are."""
+    sizes = torch.linalg.svdvals(system.loading[0])
+    count, told = len(system.loading[0]), int((sizes > _ALIKE * sizes[0]).sum())
+    if told >= count:
+        return ()
+    return (
+        f"its actions tell {told} of {count} latents apart: the rest weighs next to nothing, or is "
+        "another pace of the same",
+    )
 
 
 def _check(place: Place, table: Table, mechanism: LowRankMechanism, series: Series) -> None:
