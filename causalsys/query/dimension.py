@@ -75,8 +75,7 @@ def latent_dimension(
         For each size of a latent of rows: held-out log likelihood (two halves, each predicted by
         a fit to the other; whole traces stay together), a test of over-identification where the
         likelihood is exact (linear with normal latents, or categories alone), and the answer. A
-        size that cannot be
-        fitted, or whose question cannot be answered, says why instead.
+        size that cannot be fitted, or whose question cannot be answered, says why instead.
 
         Of a latent behind one variable of traces (see `cs.LowRank`) each size has a form: 0 that
         the noise is luck, which falls anew; 1 that it is the noise which the value reveals, as

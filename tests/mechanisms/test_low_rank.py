@@ -59,9 +59,8 @@ def test_noise_and_back_by_hand() -> None:
     scale = state["log_scale"][1].exp()
     left = ((value[0, row] + state["offset"]).log() - centre) / scale
     assert float(noise[1, row]) == pytest.approx(float(left))
-    density = (
-        Normal(0.0, 1.0).log_prob(left) - scale.log() - (value[0, row] + state["offset"]).log()
-    )
+    slope = -scale.log() - (value[0, row] + state["offset"]).log()
+    density = Normal(0.0, 1.0).log_prob(left) + slope
     assert float(mechanism.log_prob(value, parents)[1, row]) == pytest.approx(float(density))
 
 
