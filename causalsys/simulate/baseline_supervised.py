@@ -37,7 +37,7 @@ from causalsys.scm.variables import Decision, Equation, Observed, State, Transit
 from causalsys.simulate.baseline_offpolicy import Recorded
 from causalsys.simulate.baselines import SUPERVISED
 from causalsys.simulate.onestep import below, decisions
-from causalsys.simulate.simulate import Simulator, _as_do
+from causalsys.simulate.simulate import Simulator, as_do
 from causalsys.simulate.simulation import Simulation
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def supervised(
     traces = Traces(frame, trace=keys[0], step=keys[1])
     rolled = fit(declaration, traces, options=FitOptions(seed, 1))
     found = Simulator.of(rolled, traces, seed=seed).run(
-        {SUPERVISED: _as_do(policy, SUPERVISED, fitted.declaration)}
+        {SUPERVISED: as_do(policy, SUPERVISED, fitted.declaration)}
     )
     values = {name: v for name, v in found.values.items() if name in fitted.declaration.nodes}
     left = {
@@ -278,6 +278,8 @@ class _Read:
 
 @dataclass(frozen=True)
 class _Named:
+    """The network; its signature says which variables it reads."""
+
     network: Network
 
     def __call__(self, *given: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from causalsys.data.schema import columns_of
 from causalsys.scm.declaration import Declaration
 from causalsys.simulate.onestep import learned_below
-from causalsys.simulate.simulate import _as_do
+from causalsys.simulate.simulate import as_do
 
 REPLAY, EXPERT, SUPERVISED, OFF_POLICY = "replay", "expert", "supervised", "off-policy"
 BASELINES = (REPLAY, EXPERT, SUPERVISED, OFF_POLICY)
@@ -34,7 +34,7 @@ def expert(policy: Any, declaration: Declaration, recorded: pd.DataFrame) -> Map
         declaration: The model.
         recorded: The recorded rows.
     """
-    done = dict(_as_do(policy, EXPERT, declaration))
+    done = dict(as_do(policy, EXPERT, declaration))
     for node in learned_below(declaration):
         columns = columns_of(node)
         kept = recorded[columns].to_numpy()

@@ -19,7 +19,7 @@ from causalsys.query.asked import count
 from causalsys.simulate.aggregate import RECORDED, Aggregates
 from causalsys.simulate.collect import Collector, named_goals, wanted_columns
 from causalsys.simulate.objective import Goal
-from causalsys.simulate.simulate import Simulator, _named
+from causalsys.simulate.simulate import Simulator, named
 from causalsys.simulate.written import folder_for, write
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def simulate_batches(
     seed = count(seed, "seed", least=0)
     if not isinstance(engine or Here(), Engine):
         raise QueryError("engine", found=repr(engine), mend="Use cs.Here() or cs.Cores(n).")
-    if RECORDED in _named(policies):
+    if RECORDED in named(policies):
         raise InterventionError(
             RECORDED, found="a policy of that name", mend="Name it otherwise: the log is called so."
         )

@@ -115,6 +115,7 @@ class _Points:
     levels: Sequence[Sequence[object]]
 
     def named(self, code: int) -> str:
+        """A combination of discrete causes in words, by its code."""
         parts = []
         for name, levels in zip(reversed(self.names), reversed(self.levels), strict=True):
             code, at = divmod(code, len(levels))

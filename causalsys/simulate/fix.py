@@ -56,7 +56,7 @@ class FixReport:
 
     @property
     def improves(self) -> bool | None:
-        """Whether the fix helps; None where the interval of its effect includes nothing at all."""
+        """Whether the fix helps; None where the interval of its effect includes none at all."""
         sign = 1 if self.prefer == "higher" else -1
         if self.effect.low <= 0 <= self.effect.high:
             return None
@@ -113,6 +113,10 @@ def validate_fix(
             the kind might have been recorded.
         members: How many parameter draws to simulate with; all of the model by default.
         seed: Fixes all draws.
+
+    Returns:
+        The objective before and after with intervals, trace by trace who loses, and whether the fix
+        leaves the region that the data cover; `print` tells it in words.
 
     Raises:
         NotIdentifiedError: The data cannot carry what the fix changes.

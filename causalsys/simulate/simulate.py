@@ -118,7 +118,7 @@ class Simulator:
         members, seed = count(members, "members"), count(seed, "seed", least=0)
         given = as_traces(fitted.declaration, traces)
         table = read(fitted.schema, given, purpose="evidence")
-        return cls(fitted, _rows(given), abduct(fitted, table, samples=members, seed=seed))
+        return cls(fitted, rows_of(given), abduct(fitted, table, samples=members, seed=seed))
 
     def run(
         self,
@@ -129,7 +129,7 @@ class Simulator:
     ) -> Simulation:
         """The traces under policies; see `simulate`."""
         declaration, table = self.fitted.declaration, self.found.table
-        dos = [_as_do(each, name, declaration) for name, each in _named(policies).items()]
+        dos = [as_do(each, name, declaration) for name, each in named(policies).items()]
         verdicts = _verdicts(self.fitted, dos, evidence=told_by(table), frame=self.recorded)
         known = None if behaviour is None else recorded_by(behaviour, self.fitted)
         if engine is None:
@@ -179,7 +179,8 @@ class Simulator:
         return seen | left
 
 
-def _named(policies: Mapping[str, Any]) -> Mapping[str, Any]:
+def named(policies: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Policies, checked to be given by their names."""
     plain = isinstance(policies, Mapping) and all(isinstance(name, str) for name in policies)
     if not plain or not policies:
         raise InterventionError(
@@ -192,7 +193,7 @@ def _named(policies: Mapping[str, Any]) -> Mapping[str, Any]:
     return policies
 
 
-def _as_do(policy: Any, name: str, declaration: Declaration) -> Do:
+def as_do(policy: Any, name: str, declaration: Declaration) -> Do:
     """What one policy does, by the variables that it decides."""
     if isinstance(policy, Mapping):
         return policy
@@ -236,7 +237,8 @@ def _verdicts(
     return verdicts
 
 
-def _rows(recorded: object) -> pd.DataFrame:
+def rows_of(recorded: object) -> pd.DataFrame:
+    """The rows of recorded traces, as they were given."""
     if isinstance(recorded, Traces):
         return recorded.data
     import pandas as pd

@@ -17,7 +17,7 @@ from causalsys.scm.declaration import Declaration
 from causalsys.scm.supports import Boolean, Categorical
 from causalsys.simulate.objective import Goal, Objective, objective
 from causalsys.simulate.onestep import below, decisions
-from causalsys.simulate.simulate import _named, _rows
+from causalsys.simulate.simulate import named, rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,7 @@ class Trial:
             UnknownNameError: A policy names no arm.
         """
         given = as_traces(declaration, traces)
-        rows = given.frame if isinstance(given, Traces) else _rows(given)
+        rows = given.frame if isinstance(given, Traces) else rows_of(given)
         keys = (given.trace, given.step) if isinstance(given, Traces) else None
         column = _arm(declaration)
         if column not in rows.columns:
@@ -61,7 +61,7 @@ class Trial:
                 found="rows that name no arm",
                 mend="Say for every row which policy was live.",
             )
-        trial = cls(declaration, rows.reset_index(drop=True), keys, column, _named(policies))
+        trial = cls(declaration, rows.reset_index(drop=True), keys, column, named(policies))
         if len(trial.arms) < 2:
             raise QueryError(
                 column,

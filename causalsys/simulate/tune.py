@@ -96,10 +96,33 @@ def tune(
         members: How many parameter draws score the finalists; all of the model by default.
         seed: Fixes the search and all draws.
 
+    Returns:
+        The policy that was chosen, what to expect of it on traces that the choice did not see, and
+        its regret.
+
     Raises:
         InterventionError: The space is empty or a range is none, or the policy cannot be made.
         NotIdentifiedError: The data cannot carry what the policy changes.
         QueryError: There are too few traces, or the objective cannot be read.
+
+    Example:
+        >>> import causalsys as cs, pandas as pd
+        >>> class Queue(cs.SCM):
+        ...     arrivals = cs.Observed(cs.Positive("req"), mechanism=cs.Marginal())
+        ...     waiting = cs.State(cs.Positive("req"))
+        ...     served = cs.Decision(cs.Positive("req"), [waiting], mechanism=cs.Logged())
+        ...     @cs.transition(waiting)
+        ...     def later(waiting, arrivals, served):
+        ...         return (waiting + arrivals - served).clamp(min=0)
+        >>> rng = np.random.default_rng(0)
+        >>> log = pd.DataFrame({"trace": np.repeat(range(8), 50), "step": [*range(50)] * 8})
+        >>> log["arrivals"], log["served"] = rng.exponential(2, 400), rng.uniform(0, 4, 400)
+        >>> tuned = tune(
+        ...     Queue.fit(log, ensemble=2), log,
+        ...     lambda share: lambda waiting: share * waiting,
+        ...     space={"share": (0.0, 1.0)}, objective="served", prefer="higher", generations=2)
+        >>> tuned.parameters["share"] > 0.9
+        True
     """
     if prefer not in ("lower", "higher"):
         raise QueryError("prefer", found=repr(prefer), mend='Use "lower" or "higher".')
@@ -108,10 +131,12 @@ def tune(
     sign = 1.0 if prefer == "lower" else -1.0
     choosing, judging = _halves(fitted, traces, seed=seed)
     bench = _Bench.of(fitted, choosing, objective, policy, dimensions, members=1, seed=seed)
-    trials = _searched(bench, generations=generations, sign=sign, seed=seed)
-    ranked = trials.drop_duplicates([*dimensions]).sort_values("score", ascending=sign > 0)
-    best = ranked[[*dimensions]].head(_FINALISTS).to_dict("records")
-    finalists = [{str(name): value for name, value in row.items()} for row in best]
+    tried, trials = _searched(bench, generations=generations, sign=sign, seed=seed)
+    ranked = trials.drop_duplicates([*dimensions]).sort_values(
+        "score", ascending=sign > 0, kind="stable"
+    )
+    # Not read back from the frame, in which a choice of None, or 1 beside 0.5, is another value.
+    finalists = [tried[place] for place in ranked.index[:_FINALISTS]]
     taken = fitted.members if members is None else count(members, "members")
     fresh = _Bench.of(fitted, judging, objective, policy, dimensions, members=taken, seed=seed)
     # The finalists are compared under every draw; the one that was chosen was chosen before.
@@ -141,6 +166,7 @@ class _Dimension:
 
     @classmethod
     def of(cls, name: str, given: Range) -> _Dimension:
+        """A range as it was given, checked."""
         values = list(given) if isinstance(given, list | tuple) else []
         numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
         if isinstance(given, tuple) and len(values) == 2 and numbers and values[0] < values[1]:
@@ -183,6 +209,7 @@ class _Bench:
         members: int,
         seed: int,
     ) -> _Bench:
+        """Abduct the traces once, for all candidates."""
         simulator = Simulator.of(fitted, traces, members=members, seed=seed)
         found = objective(goal, columns=simulator.recorded.columns)
         return cls(simulator, found, policy, dimensions, seed)
@@ -213,13 +240,16 @@ class _Bench:
         return found
 
 
-def _searched(bench: _Bench, *, generations: int, sign: float, seed: int) -> pd.DataFrame:
-    """Every candidate that the search tried, with its score."""
+def _searched(
+    bench: _Bench, *, generations: int, sign: float, seed: int
+) -> tuple[list[dict[str, Any]], pd.DataFrame]:
+    """Every candidate that the search tried, and a frame of them with their scores."""
     import pandas as pd
     from scipy.optimize import differential_evolution
 
     names = list(bench.dimensions)
     tried: list[dict[str, Any]] = []
+    reached: list[float] = []
 
     def losses(points: NDArray[np.float64]) -> NDArray[np.float64]:
         candidates = [
@@ -227,9 +257,8 @@ def _searched(bench: _Bench, *, generations: int, sign: float, seed: int) -> pd.
             for point in np.atleast_2d(points.T)
         ]
         scores = np.array([score.estimate for score in bench.scored(candidates)])
-        tried.extend(
-            {**each, "score": float(s)} for each, s in zip(candidates, scores, strict=True)
-        )
+        tried.extend(candidates)
+        reached.extend(scores.tolist())
         return sign * scores
 
     differential_evolution(
@@ -244,7 +273,7 @@ def _searched(bench: _Bench, *, generations: int, sign: float, seed: int) -> pd.
         tol=0.0,
         rng=np.random.default_rng(seed),
     )
-    return pd.DataFrame(tried)
+    return tried, pd.DataFrame(tried).assign(score=reached)
 
 
 def _made(policy: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:

@@ -83,6 +83,20 @@ def test_whole_numbers_and_choices_are_searched(fitted, served) -> None:
     assert isinstance(found.parameters["extra"], int)
 
 
+def test_choices_come_back_as_they_were_given(fitted, served) -> None:
+    """A frame would make 1.0 of 1 and NaN of None."""
+    given: list[object] = []
+
+    def policy(code):
+        given.append(code)
+        return lambda waiting: 0 if code is None else code
+
+    space = {"code": [None, 1, 2]}
+    found = tune(fitted, served.log, policy, space=space, objective="cost", generations=2)
+    assert found.parameters == {"code": None}
+    assert not any(isinstance(code, float) for code in given)
+
+
 @pytest.mark.parametrize(
     ("change", "error", "says"),
     [
