@@ -1,0 +1,1 @@
+"""Paths of unknown capacity, nine bitrate policies: one told from the rest, one tuned."""

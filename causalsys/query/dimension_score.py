@@ -167,6 +167,7 @@ class _View:
 
     @classmethod
     def of(cls, fitted: Fitted, table: Table, child: str) -> _View:
+        """How a fitted model sees the child in a table."""
         node = fitted.node(child)
         known = table.complete(node)
         return cls(

@@ -104,8 +104,8 @@ def log_law(noise: Tensor, live: Tensor, state: State, *, kernel: Tensor) -> Ten
     center = (share * means.movedim(0, -1).unsqueeze(-2)).sum(-1)
     scale = (sizes[1].unsqueeze(-1) + widths).clamp(min=math.log(_FLOOR))
     weight = torch.log_softmax(torch.cat([odds, jump], -1), -1)
-    near = _normal((noise.unsqueeze(-1) - center) * torch.exp(-scale)) - scale
-    anywhere = _normal(noise)
+    near = log_normal((noise.unsqueeze(-1) - center) * torch.exp(-scale)) - scale
+    anywhere = log_normal(noise)
     mixed = torch.logsumexp(weight + torch.cat([near, anywhere.unsqueeze(-1)], -1), -1)
     return torch.where(known, mixed, anywhere)
 
@@ -129,5 +129,6 @@ def _summary(noise: Tensor, live: Tensor, kernel: Tensor) -> tuple[Tensor, Tenso
     return means, size, age
 
 
-def _normal(noise: Tensor) -> Tensor:
+def log_normal(noise: Tensor) -> Tensor:
+    """The log density of N(0, 1)."""
     return -0.5 * (noise**2 + _LOG_2PI)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from causalsys.fit.lasting.flow_law import log_law
+from causalsys.fit.lasting.flow_law import log_law, log_normal
 from causalsys.fit.lasting.flow_windows import Windows
 from causalsys.mechanisms.base import Mechanism, Sample
 from causalsys.mechanisms.packing import pack, unpack
 
-_LOG_2PI = math.log(2 * math.pi)
 _PRIOR = 0.5
 """Inverse variance of a weight's prior, per input; as wide as in a fit of independent rows."""
 _LAW_PRIOR = 4.0
@@ -78,7 +76,7 @@ class Flow:
             part = sample.pick(members)
             tried, law = self.at(points)
             noise = tried.pull(part.value, part.parents)
-            stretch = tried.log_prob(part.value, part.parents) - _normal(noise)
+            stretch = tried.log_prob(part.value, part.parents) - log_normal(noise)
             shape = (len(points), *live.shape)
             noise, weight = noise.expand(len(points), -1), part.weight
             history = log_law(noise.reshape(shape), live, law, kernel=self.kernel).flatten(1)
@@ -109,7 +107,3 @@ def _squares(tensors: list[Tensor]) -> Tensor:
     """Weights' squares times their inputs; constants, with a row of one input, go free."""
     weights = [tensor for tensor in tensors if tensor.dim() == 3 and tensor.shape[1] > 1]
     return sum((w.shape[1] * w.square().sum((1, 2)) for w in weights), torch.zeros(()))
-
-
-def _normal(noise: Tensor) -> Tensor:
-    return -0.5 * (noise**2 + _LOG_2PI)
