@@ -8,10 +8,10 @@ PIP   := $(BIN)/python -m pip install -qq -c constraints.txt
 SOLO  := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format types floors check bench bench-trust record-redis clean
+.PHONY: help install demo test test-slow lint format types floors check bench bench-trust bench-simulation record-redis clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "Installing causalsys and its tools into $(VENV): about a minute, once."
@@ -55,6 +55,9 @@ bench: $(VENV)/.installed-bench ## side by side with the peers
 
 bench-trust: $(VENV)/.installed-bench ## verdicts, intervals and bounds against known truth (hours)
 	@$(SOLO) $(BIN)/python -m benchmarks.trust
+
+bench-simulation: $(VENV)/.installed-bench ## simulated traces against the systems that made them (hours)
+	@$(SOLO) $(BIN)/python -m benchmarks.simulation
 
 record-redis: install ## record the Redis case study again (needs redis-server)
 	@$(BIN)/python -m case_studies.redis_persistence.record
