@@ -86,7 +86,8 @@ def latents_of_traces(
             rows = given if evidence is None else evidence
             redraw = [child] if kind == "luck" else []
             answer, reason = _answer(fitted, rows, do, outcome, redraw=redraw, seed=options.seed)
-            hints = [reason, *fitted.diagnostics.variables[child].warnings]
+            warnings = fitted.diagnostics.variables[child].warnings if kind == "low rank" else ()
+            hints = [reason, *warnings]
             reason = "; ".join(filter(None, hints))
             told = replace(plain, test=score.test, answer=answer, reason=reason)
             found.append((told, _seen(score, fitted, folds, child)))
