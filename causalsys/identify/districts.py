@@ -17,6 +17,7 @@ from causalsys.identify.verdict import Assumption, together
 from causalsys.identify.view import View
 from causalsys.identify.witnesses import views
 from causalsys.scm.blocks import Block
+from causalsys.scm.dynamics import goes_on
 from causalsys.scm.specs import StandardNormal
 from causalsys.scm.supports import Categorical, Positive, Real
 
@@ -50,6 +51,17 @@ class District:
         if table is not None and classes.kernel(table, wanted):
             return (self._levels(),)
         return None
+
+    @property
+    def anew(self) -> Granted:
+        """What is assumed of its latents from step to step, where they have no law for that."""
+        nodes = self.view.declaration.nodes
+        found = [
+            name
+            for name in self.block.latents
+            if nodes[name].per == "step" and not goes_on(nodes[name])
+        ]
+        return (words.anew(found),) if found and self.view.declaration.temporal else ()
 
     def infers(self, part: Collection[str]) -> bool:
         """Whether what rows do not tell of `part` can be inferred from what they do tell."""

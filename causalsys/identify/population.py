@@ -9,6 +9,7 @@ from causalsys.identify.adjustment import identify_effect
 from causalsys.identify.counterfactual import Determined, Event, counterfactual
 from causalsys.identify.districts import District, Granted
 from causalsys.identify.effect import Hedge, Identified, kernel
+from causalsys.identify.exogeneity import Exogeneity
 from causalsys.identify.known import inlined
 from causalsys.identify.question import Question, logged
 from causalsys.identify.room import room
@@ -61,7 +62,10 @@ def _verdict(view: View, question: Question) -> Verdict:
         formula = wide if len(wide) <= 400 else f"{wide[:397]}..."
         lasting = view.lasting & view.steps.variables(links_reached(outcome, mixed.parents))
         lasting -= set(question.do)
-        assumed = (words.lasting(lasting, question.do),) if lasting and question.do else ()
+        assumed: Granted = ()
+        if question.do:
+            assumed = (words.lasting(lasting, question.do),) if lasting else ()
+            assumed += _anew(view, outcome)
         return Verdict(
             "identified under" if assumed else "identified",
             asked,
@@ -71,6 +75,13 @@ def _verdict(view: View, question: Question) -> Verdict:
             reason=f"The graph alone carries it ({found.way}).",
         )
     return _by_shape(view, question, frozenset({*outcome, *given}), done, found)
+
+
+def _anew(view: View, outcome: frozenset[str]) -> Granted:
+    """What the graph says of latents from step to step, of those that bear on an outcome."""
+    above = view.steps.variables(links_reached(outcome, view.steps.parents))
+    found = {view.blocks[name].latents: view.blocks[name] for name in above if name in view.blocks}
+    return together(item for block in found.values() for item in District(view, block).anew)
 
 
 def _joint(view: View, question: Question) -> tuple[frozenset[str], frozenset[str]]:
@@ -123,12 +134,30 @@ def _by_shape(
 def _of_part(view: View, question: Question, part: frozenset[str]) -> Granted | None:
     """Under what one district's law is identified."""
     names = sorted(name for name in part if name in view.blocks)
+    if by_arms := _by_arms(view, frozenset(names)):
+        return by_arms
     block = view.blocks[names[0]] if names else None
-    found = None if block is None else District(view, block).population(part)
+    district = None if block is None else District(view, block)
+    found = None if district is None else district.population(part)
     witness = _witness(view, question)
-    if found is not None:
-        return (*witness, *found)
+    if district is not None and found is not None:
+        return (*witness, *found, *district.anew)
     return witness if any(item.name == "proxies" for item in witness) else None
+
+
+def _by_arms(view: View, names: frozenset[str]) -> Granted:
+    """Lasting noises that arms alone identify: with the mechanism, rows tell the noise's law."""
+    if not names or not names <= view.lasting:
+        return ()
+    found = {name: view.exogeneity(name) for name in sorted(names)}
+    if any(each.constraint == "none" or not _told(view, each) for each in found.values()):
+        return ()
+    return tuple(words.arms_only(n, e.arms, e.tied) for n, e in found.items() if e.tied)
+
+
+def _told(view: View, found: Exogeneity) -> bool:
+    """Whether arms, where they are all there is, suffice for a variable's shape."""
+    return found.constraint == "sequential" or view.shapes[found.variable].link is not None
 
 
 def _witness(view: View, question: Question) -> Granted:

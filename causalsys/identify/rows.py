@@ -110,7 +110,7 @@ def _under(
                 f"{', '.join(block.latents)}, and neither graph nor shape tells how much of a row "
                 "is which.",
             )
-        granted += carried
+        granted += [*carried, *district.anew]
     lasting = view.lasting & needed
     for name in sorted(lasting):
         found = view.exogeneity(name)

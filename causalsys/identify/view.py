@@ -104,6 +104,11 @@ class View:
             above = self._above(chosen)
             for name in self._with_blocks(above):
                 found[name] = f"rows were logged by {', '.join(chosen)}"
+        for node in self.declaration.nodes.values():
+            # What it chose tells of the latent; one drawn, or moved, without it does not.
+            if node.sees:
+                of = [c for c, child in self.declaration.absorbed.items() if child in node.sees]
+                found[node.name] = f"it sees {', '.join(of)}, of which its fit knows nothing"
         for name in self._with_blocks(question.differs):
             found[name] = "its mechanism differs where the question is asked"
         return found

@@ -110,6 +110,17 @@ def lasting(variables: Iterable[str], do: Iterable[str]) -> Assumption:
     )
 
 
+def anew(latents: Iterable[str]) -> Assumption:
+    """Latents of steps that are taken for independent."""
+    names = sorted(latents)
+    return Assumption(
+        "a latent that does not last",
+        f"{', '.join(names)} is drawn anew in every step: where it lasts, what looks at the past "
+        "tells of it, and the answer is biased",
+        test="cs.latent_dimension",
+    )
+
+
 def arms_only(variable: str, arms: Iterable[str], tied: Iterable[str]) -> Assumption:
     """Randomised arms as the only comparison."""
     named = ", ".join(sorted(arms))

@@ -123,6 +123,8 @@ def _drawn(
     made = [world_of(each, fitted, plan, index=index) for each in dos]
     judged = terms.judged(dos)
     values = plan.predict(made)
+    if steps > 1:
+        judged = terms.judged(dos, course=True)
     return Answer(
         values, {}, fitted.schema.supports, titles(dos), index, judged, members=fitted.members
     )

@@ -10,7 +10,8 @@ from causalsys.errors import NotIdentifiedError, QueryError
 from causalsys.fit.fitted import Fitted
 from causalsys.identify.judge import Judge
 from causalsys.identify.question import Question, check_do, logged
-from causalsys.identify.verdict import SEVERITY, Verdict, together
+from causalsys.identify.verdict import SEVERITY, Addition, Verdict, together
+from causalsys.identify.view import links_reached
 from causalsys.query.asked import named
 from causalsys.query.intervention import Do, Intervention, Under, as_intervention
 from causalsys.scm.declaration import Declaration
@@ -44,17 +45,34 @@ class Judged:
     Attributes:
         judge: Of the fitted model.
         asked: What each world asks.
+        course: Whether it is about new traces of several steps: their lasting noises are drawn
+            anew in every step, for how they go on is not learned.
     """
 
     judge: Judge
     asked: tuple[Asked, ...]
+    course: bool = False
 
     def of(self, name: str, *, world: int) -> Verdict:
         """The verdict on a variable in a world."""
         asked = self.asked[world]
+        if goes_on := self.goes_on(name, world=world):
+            return _of_course(str(asked.question.about(name)), goes_on)
         every = [*(way.about(name) for way in asked.ways), *asked.inner]
         parts = [self.judge.verdict(each) for each in every]
         return merged(parts, question=parts[0].question)
+
+    def goes_on(self, name: str, *, world: int) -> tuple[str, ...]:
+        """The lasting variables whose noises of several steps a variable of a new trace takes."""
+        if not self.course:
+            return ()
+        view, question = self.judge.view, self.asked[world].question.about(name)
+        links = {
+            label: causes & view.steps.base.keys() for label, causes in view.under(question).items()
+        }
+        above = links_reached([view.now(name)], links)
+        several = {n for n in view.lasting if len(above & {*view.steps.at[n]}) > 1}
+        return tuple(sorted(several.difference(question.do)))
 
     def seen(self, name: str) -> Verdict:
         """The verdict on what a variable was before anything was done."""
@@ -113,6 +131,13 @@ class Judged:
             additions=found[withheld[0]].additions,
             reason=f"Withheld: {', '.join(withheld)}. {reasons}",
         )
+
+
+def _of_course(question: str, names: Sequence[str]) -> Verdict:
+    """The verdict where new traces would need how a noise goes on from step to step."""
+    reason = f"It needs how the noise of {', '.join(names)} goes on from step to step: not learned."
+    asked = Addition(tuple(names), "ask about recorded traces, whose noise is known")
+    return Verdict("not identified", question, additions=(asked,), reason=reason)
 
 
 def _effects(declared: Declaration) -> Mapping[str, frozenset[str]]:

@@ -40,6 +40,7 @@ class Terms:
         *,
         evidence: Sequence[frozenset[str]] = (),
         given: Sequence[str] = (),
+        course: bool = False,
     ) -> Judged:
         """The verdicts of a question, before it is answered."""
         asked = [
@@ -53,10 +54,12 @@ class Terms:
             )
             for do in dos
         ]
-        judged = Judged(self.fitted.judge, tuple(asked))
-        if self.outcome is not None and not self.spread:
+        judged = Judged(self.fitted.judge, tuple(asked), course)
+        if self.outcome is not None:
             for world in range(len(asked)):
-                judged.require(self.outcome, world=world)
+                # Models that fit as well do not know of a course either.
+                if not self.spread or judged.goes_on(self.outcome, world=world):
+                    judged.require(self.outcome, world=world)
         return judged
 
     def settled(self, ask: Callable[[Fitted], Answer], dos: Sequence[Do], *, seed: int) -> Answer:

@@ -58,3 +58,53 @@ def test_without_a_trial_it_is_refused() -> None:
 def test_another_latent_behind_both_is_refused() -> None:
     verdict = balancer(confounded=True).identify("work", do="server", counterfactual=True)
     assert not verdict.answerable
+
+
+def test_what_randomised_arms_carry_they_carry_for_new_traces_too() -> None:
+    verdict = balancer(sees=True).identify("work", do="server")
+    assert [each.name for each in verdict.assumptions] == ["randomised arms"]
+    assert balancer(sees=True, arm=False).identify("work", do="server").status == "not identified"
+
+
+def test_a_policy_that_sees_a_latent_is_not_asked_what_it_would_do() -> None:
+    """It is fitted without the latent, so what it does with what it logs is confounded."""
+
+    class Peeking(cs.SCM):
+        arm = cs.Arm(cs.Categorical(["a", "b", "c"]))
+        size = cs.Latent(cs.Positive())
+        load = cs.Observed(cs.Positive())
+        backlog = cs.State(cs.Positive("ms"))
+        server = cs.Decision(cs.Categorical(2), parents=[arm, backlog, load, size])
+        work = cs.Observed(cs.Positive(), parents=[size, server], mechanism=cs.Multiplicative())
+
+        @cs.transition(backlog)
+        def later(backlog, work):
+            return backlog + work
+
+    for rows in (True, False):
+        verdict = Peeking.identify("work", do="load", counterfactual=rows)
+        assert verdict.status == "not identified"
+        assert "server" in verdict.reason
+        assert "it sees size" in verdict.reason
+        assert Peeking.identify("work", do="server", counterfactual=rows).answerable
+
+
+def test_that_latents_do_not_last_is_assumed_in_words() -> None:
+    """One latent of one variable may last; of two nothing but their normal law is used."""
+
+    class Two(cs.SCM):
+        heat = cs.Latent(cs.Positive())
+        load = cs.Latent(cs.Positive())
+        waiting = cs.State(cs.Positive("ms"))
+        threads = cs.Decision(cs.Categorical(2), parents=[waiting])
+        cost = cs.Observed(
+            cs.Positive(), parents=[heat, load, threads], mechanism=cs.Multiplicative()
+        )
+
+        @cs.transition(waiting)
+        def later(waiting, cost):
+            return waiting + cost
+
+    for rows in (True, False):
+        verdict = Two.identify("cost", do="threads", counterfactual=rows)
+        assert "a latent that does not last" in {each.name for each in verdict.assumptions}

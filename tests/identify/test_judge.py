@@ -185,9 +185,11 @@ def test_a_decision_that_sees_the_lasting_latent_is_confounded() -> None:
     assert Path.identify("later", do="speed").status == "identified"
 
 
-def test_states_are_known_and_latents_of_one_variable_do_no_harm() -> None:
-    assert Line.identify("delay", do="served").status == "identified"
-    assert Line.identify("cost", do="work").status == "identified"
+def test_states_are_known_and_that_a_latent_does_not_last_is_assumed_in_words() -> None:
+    for outcome, do in (("delay", "served"), ("cost", "work")):
+        verdict = Line.identify(outcome, do=do)
+        assert verdict.status == "identified under"
+        assert named(verdict) == {"a latent that does not last"}
 
 
 @pytest.mark.parametrize(

@@ -182,3 +182,29 @@ def test_policies_see_tensors_by_sample_and_row(fitted: cs.FittedSCM) -> None:
     fitted.counterfactual(cs.Traces(traces()), do={"rate": policy}, samples=3)
     live = [sum(length > step for length in LENGTHS) for step in range(max(LENGTHS))]
     assert seen == [((3, rows), (3, rows)) for rows in live]
+
+
+def test_new_traces_do_not_make_up_how_a_noise_goes_on() -> None:
+    """Drawn anew in every step, what adds up over steps would vary far too little."""
+
+    class Heated(cs.SCM):
+        heat = cs.Latent(cs.Real())
+        total = cs.State(cs.Real(), initial=0.0)
+        fan = cs.Decision(cs.Categorical(2), parents=[total], mechanism=cs.Logged())
+        cost = cs.Observed(cs.Real(), parents=[heat, fan], mechanism=cs.Linear())
+
+        @cs.transition(total)
+        def add(total, cost):
+            return total + cost
+
+    rng = np.random.default_rng(0)
+    log = pd.DataFrame({"trace": np.repeat(range(20), 20), "step": [*range(20)] * 20})
+    log["fan"] = rng.integers(2, size=400)
+    log["cost"] = np.repeat(rng.normal(size=20), 20) + log["fan"]
+    fitted = Heated.fit(log, ensemble=1)
+    for allow in (None, "spread"):
+        with pytest.raises(errors.NotIdentifiedError, match=r"noise of cost(.|\n)*recorded traces"):
+            fitted.sample(9, do={"fan": 1}, steps=5, outcome="total", allow=allow)
+    assert "cost" in fitted.sample(9, do={"fan": 1}, steps=5).to_frame()
+    assert "total" not in fitted.sample(9, do={"fan": 1}, steps=5).to_frame()
+    assert "total" in fitted.counterfactual(log, do={"fan": 1}).to_frame()
