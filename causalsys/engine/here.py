@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 
 from causalsys.engine.base import Engine, Result, Task, one_thread
+from causalsys.errors import QueryError
 
 
 @dataclass(frozen=True)
@@ -24,3 +25,15 @@ class Here(Engine):
             with one_thread():
                 result = function(task)
             yield result
+
+
+def as_engine(given: object) -> Engine:
+    """What a user gave as `engine`; this process, where that was nothing.
+
+    Raises:
+        QueryError: It is no engine.
+    """
+    engine = Here() if given is None else given
+    if not isinstance(engine, Engine):
+        raise QueryError("engine", found=repr(given), mend="Use cs.Here() or cs.Cores(n).")
+    return engine

@@ -239,10 +239,12 @@ class Rollout:
     def _looked_back(self) -> int:
         """How many steps back a value may still be asked for, and one more."""
         lags = [ref.lag for node in self.order for ref in node.parents]
-        for world in self.worlds:
-            for act in world.values():
-                if isinstance(act, Function):
-                    lags += [look.steps for look in act.looks if look.when == "past"]
+        acts = [act for world in self.worlds for act in world.values()]
+        if self.record is not None:
+            acts += [teller.does for teller in self.record.tellers]
+        for act in acts:
+            if isinstance(act, Function):
+                lags += [look.steps for look in act.looks if look.when == "past"]
         return max(lags, default=0) + 1
 
     def _check(self) -> None:

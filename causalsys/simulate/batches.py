@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from causalsys.data.stream import Batch, Piece, Stream
 from causalsys.data.traces import Traces
 from causalsys.engine.base import Engine, seed_of
-from causalsys.engine.here import Here
+from causalsys.engine.here import as_engine
 from causalsys.engine.progress import tracked
-from causalsys.errors import InterventionError, QueryError
+from causalsys.errors import InterventionError
 from causalsys.fit.fitted import Fitted
 from causalsys.query.asked import count
 from causalsys.simulate.aggregate import RECORDED, Aggregates
@@ -104,8 +104,7 @@ def simulate_batches(
         True
     """
     seed = count(seed, "seed", least=0)
-    if not isinstance(engine or Here(), Engine):
-        raise QueryError("engine", found=repr(engine), mend="Use cs.Here() or cs.Cores(n).")
+    where = as_engine(engine)
     if RECORDED in named(policies):
         raise InterventionError(
             RECORDED, found="a policy of that name", mend="Name it otherwise: the log is called so."
@@ -139,7 +138,7 @@ def simulate_batches(
 
         whole: Aggregates | None = None
         # Closed before the folder is: no worker writes into what is being removed.
-        with closing((engine or Here()).map(work, pieces)) as parts:
+        with closing(where.map(work, pieces)) as parts:
             for part in tracked(parts, what="simulating", total=len(pieces)):
                 whole = part if whole is None else whole + part
     assert whole is not None

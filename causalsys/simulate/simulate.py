@@ -19,6 +19,7 @@ from causalsys.data.read import read
 from causalsys.data.schema import columns_of
 from causalsys.data.traces import Traces, as_traces
 from causalsys.engine.base import Engine
+from causalsys.engine.here import as_engine
 from causalsys.errors import EvidenceError, InterventionError, NotIdentifiedError
 from causalsys.fit.abduct import Abducted, abduct
 from causalsys.fit.fitted import Fitted
@@ -72,6 +73,7 @@ def simulate(
         EvidenceError: The traces do not fit the model.
         InterventionError: A policy cannot be used, or returned what is no decision.
         NotIdentifiedError: Graph, shapes and data cannot carry what the policies change.
+        EngineError: A worker was lost.
 
     Example:
         >>> import causalsys as cs, numpy as np, pandas as pd
@@ -118,6 +120,13 @@ class Simulator:
         members, seed = count(members, "members"), count(seed, "seed", least=0)
         given = as_traces(fitted.declaration, traces)
         table = read(fitted.schema, given, purpose="evidence")
+        for node in fitted.declaration.nodes.values():
+            if node.kind == "arm" and node.name not in table.values:
+                raise EvidenceError(
+                    node.name,
+                    found="traces that do not say which policy was live",
+                    mend="Give the column; in simulation any arm will do, if no policy reads it.",
+                )
         return cls(fitted, rows_of(given), abduct(fitted, table, samples=members, seed=seed))
 
     def run(
@@ -128,6 +137,7 @@ class Simulator:
         engine: Engine | None = None,
     ) -> Simulation:
         """The traces under policies; see `simulate`."""
+        where = as_engine(engine)
         declaration, table = self.fitted.declaration, self.found.table
         dos = [as_do(each, name, declaration) for name, each in named(policies).items()]
         verdicts = _verdicts(self.fitted, dos, evidence=told_by(table), frame=self.recorded)
@@ -135,7 +145,7 @@ class Simulator:
         if engine is None:
             values = self._rolled(dos, known)
         else:
-            parts = list(engine.map(lambda at: self._rolled([dos[at]], known), range(len(dos))))
+            parts = list(where.map(lambda at: self._rolled([dos[at]], known), range(len(dos))))
             values = self._together(parts)
         return Simulation(
             tuple(policies),

@@ -149,3 +149,44 @@ def test_numbers_and_coins(model: type[cs.SCM]) -> None:
     frame = pd.DataFrame(rows, columns=["trace", "step", "arm", "turn"])
     found = rolled(model.fit(cs.Traces(frame), ensemble=1), frame, [policy], {0: policy, 1: policy})
     np.testing.assert_allclose(found["turn"][0, 0], found["recorded"], atol=1e-6)
+
+
+class Timed(cs.SCM):
+    """A queue that the decision does not touch, so that it is carried and not kept."""
+
+    arm = cs.Arm()
+    gap = cs.Observed(cs.Positive("ms"), mechanism=cs.Marginal())
+    queues = cs.State(cs.Fifo(2, "ms"))
+
+    @cs.equation(cs.Count("jobs", size=2))
+    def waiting(queues):
+        return queues.waiting
+
+    turn = cs.Decision(cs.Boolean(), parents=[arm, waiting], mechanism=cs.Logged())
+
+    @cs.equation(cs.Positive("ms"))
+    def cost(turn, gap):
+        return turn + gap
+
+    @cs.transition(queues)
+    def serve(queues, gap):
+        return queues.push((gap > 10).long(), torch.full_like(gap, 20.0)).after(gap)
+
+
+def test_a_recorded_policy_may_look_back_further_than_those_that_replace_it() -> None:
+    """Past values are let go of every 63 steps, those that nobody asks for."""
+
+    def patient(seen: Tensor = cs.past("waiting", steps=100)) -> Bernoulli:
+        return Bernoulli(torch.sigmoid(seen.mean((-2, -1)) - 1))
+
+    rng, rows = np.random.default_rng(0), 300
+    frame = pd.DataFrame({"trace": np.repeat([0, 1], 150), "step": [*range(150)] * 2})
+    frame["arm"], frame["gap"] = np.repeat(["a", "b"], 150), rng.exponential(15, rows)
+    frame["turn"] = rng.random(rows) < 0.5
+    frame["cost"] = frame["turn"] + frame["gap"]
+    model = Timed.fit(cs.Traces(frame), ensemble=1)
+    known = {"a": patient, "b": patient}
+    found = cs.simulate(model, frame, policies={"now": True, "same": patient}, behaviour=known)
+    assert (found.frames["same"]["turn"] == frame["turn"]).all()
+    now = cs.simulate(model, frame, policies={"now": True}, behaviour=known)
+    assert now.frames["now"]["turn"].all()

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import causalsys as cs
-from causalsys.errors import InterventionError, NotIdentifiedError, UnknownNameError
+from causalsys.errors import InterventionError, NotIdentifiedError, QueryError, UnknownNameError
 
 
 def by_queue(waiting):
@@ -81,6 +81,11 @@ def test_policies_are_worked_through_on_any_engine_alike(fitted, served) -> None
     cores = cs.simulate(fitted, served.log, policies=policies, engine=cs.Cores(2))
     for name in policies:
         assert plain.frames[name].equals(cores.frames[name])
+
+
+def test_what_is_no_engine_is_refused(fitted, served) -> None:
+    with pytest.raises(QueryError, match=r"cs\.Cores"):
+        cs.simulate(fitted, served.log, policies={"four": 4}, engine="cores")
 
 
 def test_policies_are_named(fitted, served) -> None:
