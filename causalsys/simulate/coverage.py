@@ -161,16 +161,29 @@ def _near(recorded: NDArray[np.float64], simulated: NDArray[np.float64]) -> NDAr
 
 
 def _ranked(values: NDArray[np.float64], order: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values by their ranks among recorded ones; beyond those, on as a straight line."""
-    count = len(order)
+    """Values by their ranks among recorded ones; beyond those, and in holes, on as a line."""
     found = np.empty_like(values)
     for axis in range(values.shape[1]):
         column, mine = values[:, axis], order[:, axis]
-        rank = np.interp(column, mine, np.arange(count) / max(count - 1, 1))
         spread = max(float(mine[-1] - mine[0]), 1e-12)
+        places = np.arange(len(mine)) / max(len(mine) - 1, 1)
+        places[1:] += np.cumsum(_holes(mine)) / spread
         beyond = np.clip(column - mine[-1], 0, None) - np.clip(mine[0] - column, 0, None)
-        found[:, axis] = rank + beyond / spread
+        found[:, axis] = np.interp(column, mine, places) + beyond / spread
     return found
+
+
+def _holes(mine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The width of each gap between sorted values that is a hole, else 0, `[gap]`.
+
+    One wider than what a twentieth of the values takes on either side of it: a tail, or values that
+    were rounded, have none.
+    """
+    gaps, near = np.diff(mine), max(len(mine) // 20, 5)
+    at = np.arange(len(gaps))
+    below = mine[at] - mine[np.maximum(at - near, 0)]
+    above = mine[np.minimum(at + 1 + near, len(mine) - 1)] - mine[at + 1]
+    return np.where(gaps > np.maximum(below, above), gaps, 0.0)
 
 
 __all__ = ["Coverage", "coverage"]

@@ -1,8 +1,10 @@
 """Fixes and tuning, against the system itself."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import causalsys as cs
 from causalsys.errors import InterventionError, QueryError, UnknownNameError
 from causalsys.simulate.fix import validate_fix
 from causalsys.simulate.tune import tune
@@ -117,3 +119,27 @@ def test_too_few_traces_to_judge_on(fitted, served) -> None:
     few = served.log[served.log["trace"] < 3]
     with pytest.raises(QueryError, match="at least four"):
         tune(fitted, few, by_limits, space={"low": (0.0, 1.0)}, objective="loss")
+
+
+@pytest.mark.parametrize(
+    ("tried", "within", "outside"),
+    [
+        (lambda rng: rng.choice([1.0, 2.0, 4.0], 1500), (2.0, 4.0), (3.0, 5.0)),
+        (lambda rng: rng.uniform(1, 2, 1500) + rng.choice([0, 2], 1500), (1.5, 3.5), (2.5, 4.5)),
+        (lambda rng: rng.lognormal(0, 1, 1500).round(1), (0.35, 1.55, 4.0), (30.0,)),
+    ],
+    ids=["three values", "two ranges", "rounded, with a tail"],
+)
+def test_between_what_was_tried_may_be_outside(tried, within, outside) -> None:
+    class Cache(cs.SCM):
+        size = cs.Decision(cs.Positive("GiB"))
+        latency = cs.Observed(cs.Real("ms"), parents=[size], mechanism=cs.Linear())
+
+    rng = np.random.default_rng(0)
+    log = pd.DataFrame({"size": tried(rng)})
+    log["latency"] = 20 - 3 * log["size"] + rng.normal(size=1500)
+    fitted = Cache.fit(log, ensemble=1)
+    for size in (*within, *outside):
+        report = validate_fix(fitted, log, {"size": size}, objective="latency")
+        (found,) = report.coverage
+        assert (found.share < 0.5) if size in outside else (found.share > 0.9), size
