@@ -1,7 +1,9 @@
 """Common random numbers: the luck of a random policy, the same in every world.
 
 A number depends on the seed, the decision, the trace's name, the sample and the step, and on
-nothing else: not on which other traces there are, nor on how they are cut into pieces. They are
+nothing else: not on which other traces there are, nor on how they are cut into pieces. Only a
+distribution whose quantiles torch cannot compute (Gamma, Beta, Poisson) is drawn in its own way,
+for all traces of a step together; worlds share its seed, pieces do not share its draws. Numbers are
 counted out, not drawn in turn: a number is a bijection of 64 bits (the finaliser of SplitMix64;
 Steele, Lea and Flood, OOPSLA 2014) of its counter.
 """
