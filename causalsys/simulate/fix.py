@@ -77,8 +77,9 @@ class FixReport:
         lines = [
             f"{told[self.improves]}: {self.objective} {self.before} → {self.after}, "
             f"a change of {self.effect} ({self.effect.level:.0%} interval).",
-            f"  {len(self.worse)} of {len(self.traces)} traces get worse.",
         ]
+        if len(self.traces):
+            lines.append(f"  {len(self.worse)} of {len(self.traces)} traces get worse.")
         lines += [f"  {each}." for each in self.coverage]
         if self.extrapolates:
             lines.append("  It leaves the region that the data cover: there it is extrapolation.")
@@ -110,7 +111,8 @@ def validate_fix(
             of columns as arrays (its mean over rows), or of `frame`.
         prefer: Whether "lower" or "higher" is better.
         level: Of the intervals. They hold what the parameters leave open, and that other traces of
-            the kind might have been recorded.
+            the kind might have been recorded; of an objective that is one number for all rows, only
+            the former, and no trace is told to lose.
         members: How many parameter draws to simulate with; all of the model by default.
         seed: Fixes all draws.
 
@@ -139,7 +141,7 @@ def validate_fix(
         raise QueryError("prefer", found=repr(prefer), mend='Use "lower" or "higher".')
     taken = fitted.members if members is None else members
     simulator = Simulator.of(fitted, traces, members=taken, seed=seed)
-    goal = _objective(objective, simulator.recorded)
+    goal = _objective(objective, simulator)
     simulation = simulator.run({_FIX: fix})
     trace, order = _traces(simulation)
     recorded = goal.by_row(simulator.recorded)
@@ -163,8 +165,9 @@ def validate_fix(
     )
 
 
-def _objective(goal: Goal, recorded: pd.DataFrame) -> Objective:
-    return objective(goal, columns=recorded.columns)
+def _objective(goal: Goal, simulator: Simulator) -> Objective:
+    model = simulator.fitted.declaration
+    return objective(goal, columns=simulator.recorded.columns, simulated=model)
 
 
 def _traces(simulation: Simulation) -> tuple[NDArray[np.int64], Any]:

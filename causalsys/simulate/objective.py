@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from causalsys.data.schema import columns_of
 from causalsys.errors import QueryError, UnknownNameError, brief
+from causalsys.scm.declaration import Declaration
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,13 +61,21 @@ class Objective:
         return float(values[order[min(at, len(values) - 1)]])
 
 
-def objective(goal: Goal, *, columns: Iterable[object], name: str = "") -> Objective:
+def objective(
+    goal: Goal,
+    *,
+    columns: Iterable[object],
+    name: str = "",
+    simulated: Declaration | None = None,
+) -> Objective:
     """What a user wrote as an objective, checked.
 
     Args:
         goal: See the module.
         columns: The columns that there are.
         name: What to call it, instead of what it is called by itself.
+        simulated: The model that rows are simulated by: a column that is no variable of it stays
+            as it was recorded, whatever is done, and cannot be what a user wants of it.
 
     Raises:
         QueryError: It is nothing of this kind, or fails.
@@ -83,6 +93,8 @@ def objective(goal: Goal, *, columns: Iterable[object], name: str = "") -> Objec
     if isinstance(goal, Objective):
         return goal
     if isinstance(goal, str):
+        if simulated is not None:
+            _refuse_still(split_goal(goal, known)[0], simulated)
         return _named(goal, known, name)
     if not callable(goal):
         raise QueryError(
@@ -91,6 +103,16 @@ def objective(goal: Goal, *, columns: Iterable[object], name: str = "") -> Objec
             mend='Give a column, "p99 latency", or a function of columns.',
         )
     return Objective(name or getattr(goal, "__name__", "objective"), _function(goal, known))
+
+
+def _refuse_still(column: str, model: Declaration) -> None:
+    if column in {each for node in model.nodes.values() for each in columns_of(node)}:
+        return
+    raise QueryError(
+        column,
+        found=f"a column that is no variable of {model.name}: it would stay as it was recorded",
+        mend="Declare it, for instance with cs.equation, or give a function of variables.",
+    )
 
 
 def _named(goal: str, known: list[str], name: str) -> Objective:

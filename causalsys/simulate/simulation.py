@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from causalsys.data.levels import coder
 from causalsys.data.schema import Schema, columns_of
 from causalsys.data.table import Layout
 from causalsys.errors import UnknownNameError
@@ -67,7 +68,10 @@ class Simulation:
 
     @cached_property
     def frames(self) -> Frames:
-        """For each policy its rows: the recorded columns, for the same traces and steps."""
+        """For each policy its rows: the recorded columns, for the same traces and steps.
+
+        A column that is no variable of the model is kept as it was recorded.
+        """
         return Frames(self)
 
     def frame(self, policy: str, *, member: int = 0) -> pd.DataFrame:
@@ -91,12 +95,11 @@ class Simulation:
             value = tensor[at][member if tensor.shape[1] > 1 else 0].numpy()
             parts = [value] if node.support.size is None else list(np.moveaxis(value, -1, 0))
             for column, part in zip(columns, parts, strict=True):
-                told = self._levels(name, part)
+                placed = part
                 if order is not None:
-                    placed = np.empty_like(told)
-                    placed[order] = told
-                    told = placed
-                made[column] = told
+                    placed = np.empty_like(part)
+                    placed[order] = part
+                made[column] = self._as_recorded(name, placed, self.recorded[column])
         return made
 
     def score(self, goal: Goal, policy: str, *, member: int = 0) -> float:
@@ -108,18 +111,47 @@ class Simulation:
         return f"<Simulation of {traces} traces, {rows} steps, under {', '.join(self.policies)}>"
 
     def _objective(self, goal: Goal) -> Objective:
-        return objective(goal, columns=self.recorded.columns)
+        model = self.schema.declaration
+        return objective(goal, columns=self.recorded.columns, simulated=model)
 
     def _at(self, policy: str) -> int:
         if policy not in self.policies:
             raise UnknownNameError.among(policy, self.policies, where="the simulated policies")
         return self.policies.index(policy)
 
-    def _levels(self, name: str, codes: NDArray[np.float64]) -> NDArray[np.generic]:
-        """Values as the data name them: codes as levels."""
+    def _as_recorded(self, name: str, values: NDArray[np.float64], column: pd.Series) -> pd.Series:
+        """Values as the record writes them: of its type, and levels as it names them."""
+        import pandas as pd
+
         support = self.schema.supports[name]
-        if isinstance(support, Boolean):
-            return codes.astype(bool)
-        if isinstance(support, Categorical) and support.levels is not None:
-            return np.asarray(support.levels)[codes.astype(np.int64)]
-        return codes
+        if not isinstance(support, Categorical) or support.levels is None:
+            made = pd.Series(values, index=column.index)
+            # Whole numbers in the record do not say that others are impossible.
+            whole = pd.api.types.is_integer_dtype(column.dtype)
+            return made if whole and not support.discrete else _of_type(made, column.dtype)
+        text = pd.api.types.is_string_dtype(column.dropna())
+        named: list[object] = [str(each) if text else each for each in support.levels]
+        if isinstance(support, Boolean) and not text:
+            named = [False, True]
+        code = coder(support)
+        for written in column.dropna().unique():
+            if (at := code(written)) >= 0:
+                named[at] = written
+        codes = values.astype(np.int64)
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            known = list(column.dtype.categories)
+            new = [each for each in named if each not in known]
+            kind = pd.CategoricalDtype(known + new, ordered=column.dtype.ordered)
+            told = pd.Categorical.from_codes(
+                pd.Index(known + new).get_indexer(named)[codes], dtype=kind
+            )
+            return pd.Series(told, index=column.index)
+        return _of_type(pd.Series(pd.Index(named)[codes], index=column.index), column.dtype)
+
+
+def _of_type(values: pd.Series, kind: Any) -> pd.Series:
+    """Values of a recorded column's type, where it can hold them."""
+    try:
+        return values.astype(kind)
+    except (TypeError, ValueError, OverflowError):
+        return values

@@ -211,7 +211,8 @@ class _Bench:
     ) -> _Bench:
         """Abduct the traces once, for all candidates."""
         simulator = Simulator.of(fitted, traces, members=members, seed=seed)
-        found = objective(goal, columns=simulator.recorded.columns)
+        columns = simulator.recorded.columns
+        found = objective(goal, columns=columns, simulated=fitted.declaration)
         return cls(simulator, found, policy, dimensions, seed)
 
     def scored(self, candidates: Sequence[Mapping[str, Any]]) -> list[Scored]:

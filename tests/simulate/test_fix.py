@@ -44,6 +44,15 @@ def test_a_changed_mechanism_is_a_fix(fitted, served) -> None:
     assert report.improves is True
 
 
+def test_what_the_model_does_not_know_is_no_objective(fitted, served) -> None:
+    """It would stay as it was recorded, and no fix have an effect."""
+    log = served.log.assign(twice=2 * served.log["cost"])
+    with pytest.raises(QueryError, match=r"twice.*no variable of Server"):
+        validate_fix(fitted, log, 4, objective="p90 twice")
+    by_hand = validate_fix(fitted, log, 4, objective=lambda cost, step: cost * (step > 9))
+    assert by_hand.effect.value != 0
+
+
 def test_leaving_the_data_is_said(fitted, served) -> None:
     inside = validate_fix(fitted, served.log, lambda waiting: 1, objective="loss")
     assert not inside.extrapolates
@@ -143,3 +152,13 @@ def test_between_what_was_tried_may_be_outside(tried, within, outside) -> None:
         report = validate_fix(fitted, log, {"size": size}, objective="latency")
         (found,) = report.coverage
         assert (found.share < 0.5) if size in outside else (found.share > 0.9), size
+
+
+def test_one_number_of_all_rows_says_nothing_of_traces(fitted, served) -> None:
+    def middle(frame):
+        return float(np.median(frame["cost"]))
+
+    report = validate_fix(fitted, served.log, 4, objective=middle)
+    assert report.before.value == pytest.approx(middle(served.log))
+    assert report.traces.empty
+    assert "traces get worse" not in str(report)
