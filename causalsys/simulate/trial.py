@@ -46,7 +46,8 @@ class Trial:
         """Check a trial before anything is fitted.
 
         Raises:
-            QueryError: There is no arm, but one, or one that acts otherwise than by decisions.
+            QueryError: There is no arm, but one, or one that acts otherwise than by decisions; an
+                outcome has missing cells.
             UnknownNameError: A policy names no arm.
         """
         given = as_traces(declaration, traces)
@@ -71,6 +72,14 @@ class Trial:
         for name in policies:
             if name not in trial.arms:
                 raise UnknownNameError.among(name, trial.arms, where="the arms")
+        for outcome in trial.outcomes:
+            if gone := int(rows[outcome].isna().sum()):
+                raise QueryError(
+                    outcome,
+                    found=f"no value in {gone} of {len(rows)} rows: what is measured there cannot "
+                    "be compared with what is simulated",
+                    mend="Validate on traces in which it was logged throughout.",
+                )
         return trial
 
     @property

@@ -51,8 +51,9 @@ def validate(
         policies: The policy of each arm, by the arm's name. Arms without one are used for fitting
             only.
         metrics: What you will read off simulations: "p99 latency", functions of columns or of
-            `frame`, as in `cs.validate_fix`. By default the mean and the 95 % quantile of each
-            recorded number that a decision reaches.
+            `frame`, as in `cs.validate_fix`; not what grows with the number of rows, a maximum or a
+            sum, since an arm has fewer than the others. By default the mean and the 95 % quantile
+            of each recorded number that a decision reaches.
         only: The arms to leave out; by default all that have a policy.
         exclude: Arms not to leave out.
         baselines: What to show beside: "replay", "expert", "supervised" (a network, the slowest
@@ -68,7 +69,8 @@ def validate(
         The validation: in words by `print`, as a table by `to_frame()`, as a picture by `plot()`.
 
     Raises:
-        QueryError: There is no arm, but one, or one whose actions no other arm takes.
+        QueryError: There is no arm, but one, or one whose actions no other arm takes; or an
+            outcome has missing cells.
         UnknownNameError: A policy or an argument names an arm that is not in the data.
         DataError: The traces do not fit the model.
         NotIdentifiedError: The other arms cannot tell what the policy changes.

@@ -56,7 +56,7 @@ def right(log: pd.DataFrame) -> Validation:
         Routed,
         log,
         policies=POLICIES,
-        metrics=["latency", "p95 latency", lambda frame: frame["latency"].max()],
+        metrics=["latency", "p95 latency", lambda frame: (frame["latency"] > 100).mean()],
         only=["least", "pair_01"],
         baselines=CHEAP,
     )
@@ -152,6 +152,7 @@ def test_a_policy_that_is_not_what_ran_is_noticed(log: pd.DataFrame) -> None:
         ({}, {"metrics": ["p99 delay"]}, "delay"),
         ({}, {"baselines": ["guess"]}, "guess"),
         ({}, {"tolerance": -1}, "tolerance"),
+        ({"work": lambda rows: rows["work"].where(rows.index != 7)}, {}, "no value in 1 of"),
     ],
 )
 def test_bad_input_is_refused_before_fitting(
