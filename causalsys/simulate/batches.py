@@ -13,13 +13,13 @@ from causalsys.data.traces import Traces
 from causalsys.engine.base import Engine, seed_of
 from causalsys.engine.here import as_engine
 from causalsys.engine.progress import tracked
-from causalsys.errors import InterventionError
+from causalsys.errors import DataError, InterventionError
 from causalsys.fit.fitted import Fitted
 from causalsys.query.asked import count
 from causalsys.simulate.aggregate import RECORDED, Aggregates
 from causalsys.simulate.collect import Collector, named_goals, wanted_columns
 from causalsys.simulate.objective import Goal
-from causalsys.simulate.simulate import Simulator, named
+from causalsys.simulate.simulate import Simulator, check_fitted, named
 from causalsys.simulate.written import folder_for, write
 
 if TYPE_CHECKING:
@@ -103,6 +103,13 @@ def simulate_batches(
         >>> bool(abs(found.mean("served") - log["served"].mean()) < 1e-9)
         True
     """
+    check_fitted(fitted)
+    if not isinstance(path, str | Path):
+        raise DataError(
+            "traces",
+            found=f"a {type(path).__name__}",
+            mend="Give a parquet file or folder; what is in memory goes to cs.simulate.",
+        )
     seed = count(seed, "seed", least=0)
     where = as_engine(engine)
     if RECORDED in named(policies):

@@ -20,7 +20,7 @@ from causalsys.data.schema import columns_of
 from causalsys.data.traces import Traces, as_traces
 from causalsys.engine.base import Engine
 from causalsys.engine.here import as_engine
-from causalsys.errors import EvidenceError, InterventionError, NotIdentifiedError
+from causalsys.errors import EvidenceError, InterventionError, NotIdentifiedError, QueryError
 from causalsys.fit.abduct import Abducted, abduct
 from causalsys.fit.fitted import Fitted
 from causalsys.identify.verdict import Verdict
@@ -117,6 +117,7 @@ class Simulator:
     @classmethod
     def of(cls, fitted: Fitted, traces: object, *, members: int = 1, seed: int = 0) -> Self:
         """Abduct recorded traces; see `simulate`."""
+        check_fitted(fitted)
         members, seed = count(members, "members"), count(seed, "seed", least=0)
         given = as_traces(fitted.declaration, traces)
         table = read(fitted.schema, given, purpose="evidence")
@@ -189,13 +190,27 @@ class Simulator:
         return seen | left
 
 
+def check_fitted(fitted: object) -> None:
+    """Refuse what is no fitted model, such as its class.
+
+    Raises:
+        QueryError: It is none.
+    """
+    if not isinstance(fitted, Fitted):
+        raise QueryError(
+            "fitted",
+            found=f"{getattr(fitted, '__name__', type(fitted).__name__)}, which is not fitted",
+            mend="Fit it first: fitted = Model.fit(traces).",
+        )
+
+
 def named(policies: Mapping[str, Any]) -> Mapping[str, Any]:
     """Policies, checked to be given by their names."""
     plain = isinstance(policies, Mapping) and all(isinstance(name, str) for name in policies)
     if not plain or not policies:
         raise InterventionError(
             "policies",
-            found=f"{type(policies).__name__} {list(policies)!r}"
+            found=f"the names {list(policies)}"
             if isinstance(policies, Mapping)
             else f"a {type(policies).__name__}",
             mend='Give each a name: policies={"shortest": lambda waiting: waiting.argmin(-1)}.',

@@ -195,6 +195,18 @@ def test_what_is_asked_wrongly_is_refused(fitted: cs.FittedSCM, folder: Path) ->
         batched(fitted, folder, batch=39)
     with pytest.raises(errors.CausalSysError, match="batch"):
         batched(fitted, folder, batch=0)
+    with pytest.raises(errors.DataError, match=r"DataFrame.*cs\.simulate"):
+        batched(fitted, pd.DataFrame())
+
+
+def test_a_model_has_to_be_fitted_first(fitted: cs.FittedSCM, folder: Path) -> None:
+    class Plain(cs.SCM):
+        served = cs.Decision(cs.Real())
+
+    with pytest.raises(errors.QueryError, match=r"Plain, which is not fitted.*Model\.fit"):
+        batched(Plain, folder)
+    with pytest.raises(errors.QueryError, match="Plain, which is not fitted"):
+        cs.simulate(Plain, pd.DataFrame({"served": [1.0]}), policies={"a": 1.0})
 
 
 def test_bad_rows_are_named(fitted: cs.FittedSCM, rows: pd.DataFrame, tmp_path: Path) -> None:
