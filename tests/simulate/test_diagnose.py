@@ -1,6 +1,7 @@
 """What traces can tell, in words."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import causalsys as cs
@@ -47,3 +48,32 @@ def test_a_model_without_lasting_latents_has_nothing_to_diagnose(served) -> None
 
     with pytest.raises(UnknownNameError, match="lasting latent"):
         diagnose(Plain.fit(served.log[["arrivals"]]), served.log)
+
+
+def test_by_arms_alone_traces_of_one_action_do_compare() -> None:
+    """What neighbours in time could tell is not spoken of where a policy sees the latent."""
+
+    class Peeking(cs.SCM):
+        arm = cs.Arm()
+        heat = cs.Latent(cs.Positive())
+        waiting = cs.State(cs.Real(), initial=0.0)
+        threads = cs.Decision(
+            cs.Categorical([1, 2]), parents=[arm, heat, waiting], mechanism=cs.Logged()
+        )
+        cost = cs.Observed(cs.Positive(), parents=[heat, threads], mechanism=cs.Multiplicative())
+
+        @cs.transition(waiting)
+        def later(waiting, cost):
+            return 0.5 * waiting + cost.log()
+
+    rng = np.random.default_rng(0)
+    trace = np.repeat(np.arange(90), 30)
+    arm = np.array(["one", "two", "hot"])[trace % 3]
+    heat = rng.normal(size=len(trace))
+    threads = np.select([arm == "one", arm == "two"], [1, 2], np.where(heat > 1, 2, 1))
+    log = pd.DataFrame({"trace": trace, "step": np.tile(np.arange(30), 90), "arm": arm})
+    log["threads"], log["cost"] = threads, np.exp(heat) * np.where(threads == 2, 3.0, 1.0)
+    (found,) = diagnose(Peeking.fit(log, seed=0), log)
+    assert found.constraint == "arms"
+    assert {remark.about for remark in found.remarks}.isdisjoint({"overlap", "shape"})
+    assert "adds nothing" not in str(found)
