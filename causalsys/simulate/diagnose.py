@@ -183,13 +183,19 @@ def _overlap(seen: Seen) -> Iterator[Remark]:
     scale = np.sqrt(np.diag(together))
     affinity = together / np.outer(scale, scale)
     np.fill_diagonal(affinity, 0)
-    laplacian = np.diag(affinity.sum(axis=1)) - affinity
+    degree = affinity.sum(axis=1)
+    joined = degree > 0
+    root = np.sqrt(np.where(joined, degree, 1))
+    laplacian = np.diag(joined.astype(float)) - affinity / np.outer(root, root)
     second = float(np.sort(np.linalg.eigvalsh(laplacian))[1]) if len(taken) > 1 else 1.0
     if second < 1e-9:
         words = f"the values of {seen.action} fall into groups that no trace connects"
         yield Remark("overlap", "warning", f"{words}: between them nothing is compared", second)
     else:
-        words = f"the overlap of {seen.action} is connected (second eigenvalue {second:.2g})"
+        words = (
+            f"the overlap of {seen.action} is connected (second eigenvalue {second:.2g}, between "
+            "0, apart, and 1 or so, all compared with all)"
+        )
         yield Remark("overlap", "note", words, second)
 
 
