@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from causalsys.data.levels import coder
+from causalsys.data.table import place_of
 from causalsys.errors import DataError, OutsideSupportError
 from causalsys.scm.declaration import Node
 from causalsys.scm.supports import Categorical, Support
@@ -27,6 +29,7 @@ def column(
     node: Node,
     support: Support,
     room: NDArray[np.float64] | None = None,
+    told: Callable[[int], str] | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """One variable's values `[1, row]`, and where they are missing, `[row]`, if anywhere.
 
@@ -36,6 +39,7 @@ def column(
         node: The variable.
         support: Its support, with its levels known.
         room: Where to put the values of a continuous scalar, `[row]`.
+        told: Says which row is meant, for messages.
 
     Raises:
         DataError: A cell is no number, or infinite.
@@ -44,24 +48,25 @@ def column(
     clean = None if room is None else _clean(frame[names[0]], support, room)
     if clean is not None:
         return clean.unsqueeze(0), None
+    told = place_of(frame.index, None) if told is None else told
     cells = frame[names]
     gone = cells.isna().to_numpy()
     if isinstance(support, Categorical):
-        raw = _codes(cells, gone, node, support)
+        raw = _codes(cells, gone, node, support, told)
     else:
-        raw = np.stack([_numbers(cells[name], node) for name in cells], axis=1)
+        raw = np.stack([_numbers(cells[name], node, told) for name in cells], axis=1)
     infinite = np.isinf(raw) & ~gone
     if infinite.any():
         raise DataError(
             node.name,
-            found=f"an infinite value in row {_row(cells, infinite)}",
+            found=f"an infinite value in {told(_row(infinite))}",
             mend="Drop the row, or replace the value by a missing one.",
         )
     partly = np.reshape(gone.any(axis=1) & ~gone.all(axis=1), (-1, 1))
     if partly.any():
         raise DataError(
             node.name,
-            found=f"a vector with only some components missing, in row {_row(cells, partly)}",
+            found=f"a vector with only some components missing, in {told(_row(partly))}",
             mend="Give all components of a row's vector, or none.",
         )
     filled = np.where(gone, _placeholder(raw, gone), raw)
@@ -69,7 +74,7 @@ def column(
     if outside.any():
         raise OutsideSupportError(
             node.name,
-            found=f"{filled[outside][0]:g} in row {_row(cells, outside)}, outside {support}",
+            found=f"{filled[outside][0]:g} in {told(_row(outside))}, outside {support}",
             mend="Mend the value, or declare another support.",
         )
     tensor = torch.from_numpy(np.ascontiguousarray(filled))
@@ -95,7 +100,7 @@ def _clean(cells: pd.Series, support: Support, room: NDArray[np.float64]) -> Ten
     return torch.from_numpy(room)
 
 
-def _numbers(cells: pd.Series, node: Node) -> NDArray[np.float64]:
+def _numbers(cells: pd.Series, node: Node, told: Callable[[int], str]) -> NDArray[np.float64]:
     """Numbers, NaN where they are missing. Text and dates are not read as numbers."""
     import pandas as pd
 
@@ -103,11 +108,11 @@ def _numbers(cells: pd.Series, node: Node) -> NDArray[np.float64]:
     numeric = pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_complex_dtype(kind)
     if not numeric:
         gone = cells.isna()
-        for row, value in cells[~gone].items():
+        for row, value in zip(np.flatnonzero(~gone), cells[~gone], strict=True):
             if not isinstance(value, numbers.Real | Decimal | np.bool_):
                 raise DataError(
                     node.name,
-                    found=f"{_shown(value)} in row {row!r}, which is not a number",
+                    found=f"{_shown(value)} in {told(int(row))}, which is not a number",
                     mend=f"Convert the column to numbers; {node.name} is {node.support}.",
                 )
         if bool(gone.all()):
@@ -116,7 +121,11 @@ def _numbers(cells: pd.Series, node: Node) -> NDArray[np.float64]:
 
 
 def _codes(
-    cells: pd.DataFrame, gone: NDArray[np.bool_], node: Node, support: Categorical
+    cells: pd.DataFrame,
+    gone: NDArray[np.bool_],
+    node: Node,
+    support: Categorical,
+    told: Callable[[int], str],
 ) -> NDArray[np.float64]:
     import pandas as pd
 
@@ -136,7 +145,7 @@ def _codes(
         value = _shown(cells.to_numpy(dtype=object)[unknown][0])
         raise OutsideSupportError(
             node.name,
-            found=f"the level {value} in row {_row(cells, unknown)}",
+            found=f"the level {value} in {told(_row(unknown))}",
             mend=f"Known levels: {', '.join(map(str, (support.levels or ())[:12]))}.",
         )
     return found
@@ -148,8 +157,8 @@ def _placeholder(raw: NDArray[np.float64], gone: NDArray[np.bool_]) -> float:
     return float(known.flat[0]) if known.size else 0.0
 
 
-def _row(cells: pd.DataFrame, where: NDArray[np.bool_]) -> str:
-    return repr(cells.index[int(np.argmax(where.any(axis=1)))])
+def _row(where: NDArray[np.bool_]) -> int:
+    return int(np.argmax(where.any(axis=1)))
 
 
 def _shown(value: object) -> str:

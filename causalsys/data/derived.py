@@ -54,7 +54,7 @@ def derive(table: Table, *, refusal: type[CausalSysError] = DataError) -> Table:
     if looks_back and not _gappy(ready, table):
         derived = step_by_step(ready, table, refusal=refusal)
     else:
-        _no_structures(ready, refusal=refusal)
+        _no_structures(ready, table, refusal=refusal)
         derived = _Derivation(ready, table, refusal).run()
     states = [node for node in ready if node.kind == "state" and node.name in table.values]
     off = [n for n in states if not _close(table.values[n.name], derived.values[n.name])]
@@ -70,19 +70,24 @@ def derive(table: Table, *, refusal: type[CausalSysError] = DataError) -> Table:
 
 def _absent(node: Node, table: Table) -> str | None:
     """An ancestor through functions that the table lacks; None when it has them all."""
-    seen: set[str] = set()
+    nodes = table.schema.declaration.nodes
+    lacks = [n for n in _above(node, table) if nodes[n].function is None and n not in table.values]
+    return lacks[0] if lacks else None
+
+
+def _above(node: Node, table: Table) -> list[str]:
+    """What a variable is computed from, through functions; itself first."""
+    seen: dict[str, None] = {}
     waiting = [node.name]
     while waiting:
         name = waiting.pop()
         if name in seen:
             continue
-        seen.add(name)
+        seen[name] = None
         current = table.schema.declaration.nodes[name]
         if current.function is not None:
             waiting.extend(parent.name for parent in current.parents)
-        elif name not in table.values:
-            return name
-    return None
+    return list(seen)
 
 
 def _gappy(nodes: Sequence[Node], table: Table) -> bool:
@@ -90,14 +95,21 @@ def _gappy(nodes: Sequence[Node], table: Table) -> bool:
     return any(parent.name in table.missing for node in nodes for parent in node.parents)
 
 
-def _no_structures(nodes: Sequence[Node], *, refusal: type[CausalSysError]) -> None:
+def _no_structures(nodes: Sequence[Node], table: Table, *, refusal: type[CausalSysError]) -> None:
     for node in nodes:
-        if isinstance(node.support, Structure):
-            raise refusal(
-                node.name,
-                found="a structure whose transition reads a variable with missing cells",
-                mend="Drop those traces: what a structure holds is known wholly or not at all.",
-            )
+        if not isinstance(node.support, Structure):
+            continue
+        above = _above(node, table)
+        name = next((name for name in table.missing if name in above), None)
+        if name is None:
+            name = next(p.name for n in nodes for p in n.parents if p.name in table.missing)
+        place = table.told(int(table.missing[name].nonzero()[0]))
+        raise refusal(
+            name,
+            found=f"a missing value in {place}, beside the structure {node.name}",
+            mend="Drop the trace, or mend the value: what a structure holds is known wholly or "
+            "not at all.",
+        )
 
 
 class _Derivation:
@@ -190,7 +202,7 @@ def _agrees(name: str, table: Table, derived: Table, *, refusal: type[CausalSysE
     if bool(unknown.any()):
         raise refusal(
             name,
-            found=f"given in row {table.index[int(unknown.nonzero()[0])]!r}, where one of its "
+            found=f"given in {table.told(int(unknown.nonzero()[0]))}, where one of its "
             "parents is missing",
             mend="Give the parent, or leave both missing: an equation is not inverted.",
         )
@@ -201,7 +213,7 @@ def _agrees(name: str, table: Table, derived: Table, *, refusal: type[CausalSysE
     row = int(wrong.nonzero()[0])
     raise refusal(
         name,
-        found=f"{given[row].tolist()} in row {table.index[row]!r}, but its equation gives "
+        found=f"{given[row].tolist()} in {table.told(row)}, but its equation gives "
         f"{wanted[row].tolist()} ({int(wrong.sum())} rows differ)",
         mend="Mend the equation or the data, or drop the column: it is computed.",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,7 +16,7 @@ from causalsys.data.cells import column
 from causalsys.data.derived import derive
 from causalsys.data.parquet import read_parquet
 from causalsys.data.schema import Schema, columns_of, no_column
-from causalsys.data.table import Layout, Table
+from causalsys.data.table import Layout, Table, place_of
 from causalsys.data.traces import Traces, as_traces
 from causalsys.errors import DataError, EvidenceError, MissingColumnError, UnknownNameError, brief
 from causalsys.scm.declaration import Node
@@ -118,7 +118,8 @@ def read(
                 found=f"a column in the {what} for a structure, which no column holds",
                 mend="Drop the column: what it carries follows from the others.",
             )
-    values, gaps = _columns(schema, frame, missing=missing, purpose=purpose)
+    told = place_of(frame.index, layout)
+    values, gaps = _columns(schema, frame, told, missing=missing, purpose=purpose)
     table = Table(
         schema,
         values,
@@ -132,9 +133,15 @@ def read(
 
 
 def _columns(
-    schema: Schema, frame: pd.DataFrame, *, missing: Missing, purpose: Purpose
+    schema: Schema,
+    frame: pd.DataFrame,
+    told: Callable[[int], str],
+    *,
+    missing: Missing,
+    purpose: Purpose,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The values of each variable that has a column, and where cells are missing."""
+    refusal = EvidenceError if purpose == "evidence" else DataError
     values: dict[str, Tensor] = {}
     gaps: dict[str, Tensor] = {}
     supports = schema.supports
@@ -154,16 +161,22 @@ def _columns(
         if absent:
             raise no_column(node.name, absent[0], frame.columns)
         support, room = supports[node.name], next(rooms) if node.name in plain else None
-        value, gone = column(frame, names, node=node, support=support, room=room)
+        value, gone = column(frame, names, node=node, support=support, room=room, told=told)
         if gone is None:
             values[node.name] = value
             continue
         if optional and bool(gone.all()):
             continue
+        if node.kind == "arm":
+            raise refusal(
+                node.name,
+                found=f"no arm is named in {told(int(gone.nonzero()[0]))}",
+                mend="Say for every row which policy was live, or drop the trace.",
+            )
         if missing == "error":
             raise DataError(
                 node.name,
-                found=f"a missing value in row {frame.index[int(gone.nonzero()[0])]!r}",
+                found=f"a missing value in {told(int(gone.nonzero()[0]))}",
                 mend='Drop the row, or leave missing="latent" to have it inferred.',
             )
         values[node.name], gaps[node.name] = value, gone
@@ -197,10 +210,10 @@ def _check_traces(table: Table) -> None:
         gone = table.missing.get(node.name, torch.zeros(table.rows, dtype=torch.bool))
         changed = (value != value[start]) & ~gone & ~gone[start]
         if bool(changed.any()):
-            row = table.index[int(changed.nonzero()[0])]
+            place = table.told(int(changed.nonzero()[0]))
             raise DataError(
                 node.name,
-                found=f"another value in row {row!r} than where its trace begins",
+                found=f"another value in {place} than where its trace begins",
                 mend="Give one value for a whole trace, or declare it as cs.Decision(...).",
             )
 

@@ -77,6 +77,12 @@ def _with_levels(node: Node, support: Categorical, frame: pd.DataFrame) -> Categ
     if pd.api.types.infer_dtype(cells) == "string":
         cells = pd.unique(cells)  # in C: there may be millions of rows
     levels = sorted({_level(value, node) for value in cells}, key=_order)
+    if node.kind == "arm" and len(levels) < 2:
+        raise DataError(
+            node.name,
+            found=f"one arm only ({levels[0]})" if levels else "rows that name no arm",
+            mend="Log at least two policies, assigned to traces at random.",
+        )
     if len(levels) < 2:
         raise DataError(
             node.name,

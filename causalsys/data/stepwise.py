@@ -106,9 +106,7 @@ class Stepwise:
 
     def told(self, step: int, trace: int) -> str:
         """A step of a trace, in words; `trace` counts the longest first."""
-        number = int(self.traces[trace])
-        names = self.layout.names
-        return f"at step {step} of trace {names[number] if names else number}"
+        return f"at {self.layout.told(step, int(self.traces[trace]))}"
 
 
 def _room(shape: tuple[int, ...], kind: torch.dtype) -> Tensor:

@@ -6,11 +6,12 @@ own trace of one step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,12 +31,14 @@ class Layout:
         position: `[row]`, how many steps into its trace a row is.
         names: The traces' names as the data give them.
         order: `[row]`, where each row stands in the data as given; None where that is here.
+        first: `[trace]`, the number that the data give a trace's first step; None where that is 0.
     """
 
     trace: Tensor
     position: Tensor
     names: tuple[object, ...] = ()
     order: Tensor | None = None
+    first: Tensor | None = None
 
     @classmethod
     def single(cls, rows: int) -> Layout:
@@ -51,6 +54,16 @@ class Layout:
     def steps(self) -> int:
         """The number of steps of the longest trace."""
         return int(self.position.max()) + 1 if len(self.position) else 0
+
+    def told(self, step: int, trace: int) -> str:
+        """A step of a trace, in words, as the data number and name them.
+
+        Args:
+            step: How many steps into its trace.
+            trace: The trace's number.
+        """
+        at = step if self.first is None else step + int(self.first[trace])
+        return f"step {at} of trace {self.names[trace] if self.names else trace}"
 
     @cached_property
     def first_rows(self) -> Tensor:
@@ -74,6 +87,20 @@ class Layout:
         shape = [1] * moved.dim()
         shape[row_axis] = -1
         return torch.where(before.reshape(shape), torch.full_like(moved, initial), moved)
+
+
+def place_of(index: pd.Index, layout: Layout | None) -> Callable[[int], str]:
+    """A function that says which row is meant: by its label and, in traces, by step and trace."""
+
+    def told(row: int) -> str:
+        named = index[row]
+        label = f"row {(named.item() if isinstance(named, np.generic) else named)!r}"
+        if layout is None or not layout.names:
+            return label
+        step = layout.told(int(layout.position[row]), int(layout.trace[row]))
+        return f"{label} ({step})"
+
+    return told
 
 
 @dataclass(frozen=True)
@@ -107,6 +134,11 @@ class Table:
     def rows(self) -> int:
         """How many rows there are."""
         return len(self.weight)
+
+    @property
+    def told(self) -> Callable[[int], str]:
+        """Says which row is meant, for messages."""
+        return place_of(self.index, self.layout)
 
     @property
     def imputed(self) -> bool:

@@ -60,16 +60,19 @@ class Traces:
             raise DataError(self.step, found="one column as trace and step", mend="Name two.")
         if not pd.api.types.is_integer_dtype(self.data[self.step]):
             raise DataError(
-                self.step, found="steps that are not whole numbers", mend="Number the steps."
+                self.step,
+                found=f"steps that are not whole numbers ({self.data[self.step].dtype})",
+                mend="Number the steps by integers.",
             )
         position = self._position
         bad = np.flatnonzero(self.frame[self.step].to_numpy() != position)
         if len(bad):
             row = self.frame.iloc[int(bad[0])]
+            name = row[self.trace]
             raise DataError(
                 self.step,
                 found=f"a gap or a repeated step at step {row[self.step]} of trace "
-                f"{row[self.trace]!r}",
+                f"{(name.item() if isinstance(name, np.generic) else name)!r}",
                 mend="Give every step once; split a trace where steps are lost.",
             )
 
@@ -106,6 +109,7 @@ class Traces:
             torch.from_numpy(position.astype(np.int64)),
             tuple(names),
             torch.from_numpy(self._order.astype(np.int64)),
+            torch.from_numpy(self.frame[self.step].to_numpy(np.int64)[self._starts]),
         )
 
     @cached_property

@@ -38,6 +38,7 @@ from causalsys.mechanisms.base import Mechanism
 from causalsys.scm.declaration import Node
 from causalsys.scm.dynamics import goes_on, itself
 from causalsys.scm.order import parts
+from causalsys.scm.specs import Logged
 from causalsys.scm.supports import Categorical
 
 _PROPOSALS = 48
@@ -223,6 +224,8 @@ def _infer(
     names = {node.name for node in unknown}
     shape = (len(index), table.rows)
     prior = {n.name: mechanisms[n.name].draw_noise(shape, generator=generator) for n in unknown}
+    # How a logged policy chose is not known, so its choices say nothing of what it may have seen.
+    part = [n for n in part if n.name in names or not isinstance(n.mechanism, Logged)]
     likelihood = [n for n in part if n.name not in names and n.function is None]
     gappy = any(name in table.values for name in names)
     if not likelihood and not gappy:

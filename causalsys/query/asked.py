@@ -93,7 +93,9 @@ def by_row(given: Any, name: str, *, layout: Layout, index: pd.Index[Any], vecto
             )
         return given.reindex(index).to_numpy()
     rows = isinstance(given, list | tuple | np.ndarray | Tensor | pd.Index | ExtensionArray)
-    if not rows or layout.order is None or len(given) != len(index):
+    if not rows or layout.order is None or getattr(given, "ndim", 1) == 0:
+        return given
+    if len(given) != len(index):
         return given
     axes = getattr(given, "ndim", 2 if isinstance(given[0], list | tuple | np.ndarray) else 1)
     if axes != (2 if vector else 1):

@@ -198,10 +198,18 @@ class Draw(Intervention):
     distribution: Distribution
 
     def apply(self, situation: Situation) -> Tensor:
-        if situation.moment is not None:
-            return _taken(situation.moment.draw(self.distribution), situation)
         wanted = (*situation.shape, *([situation.support.size] if situation.support.size else []))
         shape = tuple(self.distribution.batch_shape) + tuple(self.distribution.event_shape)
+        if situation.moment is not None:
+            alike = zip(shape[::-1], wanted[::-1], strict=False)
+            if len(shape) > len(wanted) or any(one not in (1, other) for one, other in alike):
+                raise InterventionError(
+                    situation.name,
+                    found=f"a distribution of shape {list(shape)} where {list(wanted)} was wanted",
+                    mend="Return one distribution per row, with the same leading axes as the "
+                    "arguments.",
+                )
+            return _taken(situation.moment.draw(self.distribution), situation)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(situation.seed)
             extra = wanted[: len(wanted) - len(shape)]

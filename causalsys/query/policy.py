@@ -127,10 +127,15 @@ def looks_of(function: Callable[..., Any], name: str) -> tuple[Look, ...]:
     found = []
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            module = isinstance(function, torch.nn.Module)
             raise InterventionError(
                 name,
-                found=f"a function with the argument *{parameter.name}",
-                mend="Name the variables that it reads as its arguments.",
+                found=f"a torch module, {label_of(function)}, that does not say what it reads"
+                if module
+                else f"a function with the argument *{parameter.name}",
+                mend='Say it: cs.policy(module, reads=["buffer"]).'
+                if module
+                else "Name the variables that it reads as its arguments.",
             )
         label, default = parameter.name, parameter.default
         placed = parameter.kind is parameter.POSITIONAL_ONLY

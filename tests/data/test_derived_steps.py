@@ -32,7 +32,10 @@ def test_queues_follow_from_the_log() -> None:
 def test_a_logged_latency_must_agree() -> None:
     frame = logged().drop(columns="size")
     frame.loc[17, "latency"] += 1
-    with pytest.raises(DataError, match=r"latency: .* in row 17, but its equation gives"):
+    told = r"latency: .* in row 17 \(step 17 of trace .*\), but its equation gives"
+    with pytest.raises(DataError, match=told):
+        DataError, match=r"latency: .* in row 17 \(step 17 of trace .*\), but its equation gives"
+    ):
         read_as(Balancer, frame)
 
 
@@ -54,7 +57,9 @@ def test_what_is_fitted_to_is_kept() -> None:
 def test_a_gap_in_what_a_structure_needs_is_refused() -> None:
     frame = logged().drop(columns="size")
     frame.loc[5, "gap"] = np.nan
-    with pytest.raises(DataError, match=r"queues: .*missing cells.*Drop those traces"):
+    with pytest.raises(
+        DataError, match=r"gap: a missing value in row 5 .*structure queues\. Drop the trace"
+    ):
         read_as(Balancer, frame)
 
 

@@ -5,7 +5,13 @@ import pytest
 import torch
 
 import causalsys as cs
-from causalsys.errors import InterventionError, NotIdentifiedError, QueryError, UnknownNameError
+from causalsys.errors import (
+    EvidenceError,
+    InterventionError,
+    NotIdentifiedError,
+    QueryError,
+    UnknownNameError,
+)
 
 
 def by_queue(waiting):
@@ -109,3 +115,31 @@ def test_what_cannot_be_told_is_refused(served) -> None:
     fitted = Peeking.fit(served.log, seed=0)
     with pytest.raises(NotIdentifiedError, match="threads sees heat"):
         cs.simulate(fitted, served.log, policies={"one": 1})
+
+
+@pytest.mark.parametrize("kind", ["int8", "float32", "str", "category", "Int64"])
+def test_columns_keep_the_types_of_the_record(fitted, served, kind) -> None:
+    typed = served.log.astype({"threads": kind, "cost": "float32"})
+    frame = cs.simulate(fitted, typed, policies={"four": 4}).frames["four"]
+    assert (frame.dtypes == typed.dtypes).all()
+    assert (frame["threads"].astype(float) == 4).all()
+
+
+def test_traces_that_name_no_arm_are_refused(fitted, served) -> None:
+    with pytest.raises(EvidenceError, match="arm: traces that do not say which policy was live"):
+        cs.simulate(fitted, served.log.drop(columns="arm"), policies={"four": 4})
+
+
+def test_a_policy_may_be_a_tensor_without_axes(fitted, served) -> None:
+    found = cs.simulate(fitted, served.log, policies={"last": torch.tensor(4)})
+    assert (found.frames["last"]["threads"] == 4).all()
+
+
+def test_what_cannot_be_a_policy_is_told(fitted, served) -> None:
+    def strange(waiting):
+        return torch.distributions.Categorical(torch.ones(7, 3))
+
+    with pytest.raises(InterventionError, match=r"a distribution of shape \[7\] where"):
+        cs.simulate(fitted, served.log, policies={"strange": strange})
+    with pytest.raises(InterventionError, match=r"Say it: cs\.policy\("):
+        cs.simulate(fitted, served.log, policies={"net": torch.nn.Sequential()})
