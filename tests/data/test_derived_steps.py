@@ -34,8 +34,6 @@ def test_a_logged_latency_must_agree() -> None:
     frame.loc[17, "latency"] += 1
     told = r"latency: .* in row 17 \(step 17 of trace .*\), but its equation gives"
     with pytest.raises(DataError, match=told):
-        DataError, match=r"latency: .* in row 17 \(step 17 of trace .*\), but its equation gives"
-    ):
         read_as(Balancer, frame)
 
 
