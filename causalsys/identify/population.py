@@ -28,6 +28,11 @@ def population(view: View, question: Question) -> Verdict:
     under = view.under(question)
     asked = {view.now(name) for name in (question.outcome, *question.given)}
     above = view.steps.variables(links_reached(asked, under))
+    for name in sorted(above & view.lasting - {*question.do}):
+        # A formula may do without it; what answers are drawn from is the mechanism.
+        if not _told(view, found := view.exogeneity(name)):
+            reason = f"The mechanism of {name}, as it is fitted, is confounded: {found.reason}."
+            return Verdict("not identified", verdict.question, reason=reason)
     untrue = view.untrue(question)
     for name in sorted(above.difference(question.do) | above & question.shifts):
         if name not in untrue:
@@ -64,8 +69,9 @@ def _verdict(view: View, question: Question) -> Verdict:
         lasting -= set(question.do)
         assumed: Granted = ()
         if question.do:
-            assumed = (words.lasting(lasting, question.do),) if lasting else ()
-            assumed += _anew(view, outcome)
+            free = {n for n in lasting if view.exogeneity(n).constraint == "sequential"}
+            assumed = (words.lasting(free, question.do),) if free else ()
+            assumed += (*_by_arms(view, lasting - free), *_anew(view, outcome))
         return Verdict(
             "identified under" if assumed else "identified",
             asked,
@@ -150,14 +156,15 @@ def _by_arms(view: View, names: frozenset[str]) -> Granted:
     if not names or not names <= view.lasting:
         return ()
     found = {name: view.exogeneity(name) for name in sorted(names)}
-    if any(each.constraint == "none" or not _told(view, each) for each in found.values()):
+    if not all(_told(view, each) for each in found.values()):
         return ()
     return tuple(words.arms_only(n, e.arms, e.tied) for n, e in found.items() if e.tied)
 
 
 def _told(view: View, found: Exogeneity) -> bool:
-    """Whether arms, where they are all there is, suffice for a variable's shape."""
-    return found.constraint == "sequential" or view.shapes[found.variable].link is not None
+    """Whether a mechanism is identified; arms, where they are all there is, take a shape."""
+    additive = view.shapes[found.variable].link is not None
+    return found.constraint == "sequential" or (found.constraint == "arms" and additive)
 
 
 def _witness(view: View, question: Question) -> Granted:

@@ -108,3 +108,23 @@ def test_that_latents_do_not_last_is_assumed_in_words() -> None:
     for rows in (True, False):
         verdict = Two.identify("cost", do="threads", counterfactual=rows)
         assert "a latent that does not last" in {each.name for each in verdict.assumptions}
+
+
+def test_a_formula_is_no_answer_where_the_fitted_mechanism_is_confounded() -> None:
+    """Adjusting for the hint would do, but new rows are drawn from the mechanism itself."""
+
+    class Hinted(cs.SCM):
+        size = cs.Latent(cs.Positive())
+        backlog = cs.State(cs.Positive("ms"))
+        hint = cs.Decision(cs.Boolean(), parents=[size])
+        server = cs.Decision(cs.Categorical(2), parents=[backlog, hint])
+        work = cs.Observed(cs.Positive(), parents=[size, server], mechanism=cs.Multiplicative())
+
+        @cs.transition(backlog)
+        def later(backlog, work):
+            return backlog + work
+
+    for rows in (True, False):
+        verdict = Hinted.identify("work", do="server", counterfactual=rows)
+        assert verdict.status == "not identified"
+        assert "confounded" in verdict.reason
