@@ -63,7 +63,7 @@ class Collector:
         goals: dict[str, tuple[str, float | None]] = {}
         further: list[Objective] = []
         for name, goal in objectives:
-            checked = objective(goal, columns=columns, name=name)
+            checked = objective(goal, columns=columns, name=name, simulated=schema.declaration)
             column, quantile = (
                 split_goal(goal, list(columns)) if isinstance(goal, str) else ("", None)
             )

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalsys.errors import QueryError
 from causalsys.fit.fitted import Fitted
@@ -17,7 +16,7 @@ from causalsys.simulate.coverage import Coverage, coverage
 from causalsys.simulate.objective import Goal, Objective, objective
 from causalsys.simulate.scored import by_trace, scored
 from causalsys.simulate.simulate import Simulator
-from causalsys.simulate.simulation import Simulation
+from causalsys.simulate.simulation import Simulation, traces_as_given
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,8 +110,8 @@ def validate_fix(
             of columns as arrays (its mean over rows), or of `frame`.
         prefer: Whether "lower" or "higher" is better.
         level: Of the intervals. They hold what the parameters leave open, and that other traces of
-            the kind might have been recorded; of an objective that is one number for all rows, only
-            the former, and no trace is told to lose.
+            the kind might have been recorded. Of an objective that is one number for all rows no
+            trace is told to lose.
         members: How many parameter draws to simulate with; all of the model by default.
         seed: Fixes all draws.
 
@@ -143,22 +142,18 @@ def validate_fix(
     simulator = Simulator.of(fitted, traces, members=taken, seed=seed)
     goal = _objective(objective, simulator)
     simulation = simulator.run({_FIX: fix})
-    trace, order = _traces(simulation)
-    recorded = goal.by_row(simulator.recorded)
-    under = [goal.by_row(simulation.frame(_FIX, member=m)) for m in range(taken)]
-    rows = recorded.ndim > 0
-    if rows:
-        recorded, under = recorded[order], [value[order] for value in under]
-    before = scored(goal, [recorded], trace=trace, seed=seed)
+    trace = traces_as_given(simulation.layout)
+    under = [simulation.frame(_FIX, member=member) for member in range(taken)]
+    before = scored(goal, [simulator.recorded], trace=trace, seed=seed)
     after = scored(goal, under, trace=trace, seed=seed)
     verdict = merged(list(simulation.verdicts.values()), question=f"{goal.name} under the fix")
     return FixReport(
         goal.name,
         prefer,
-        before.interval(level) if rows else _certain(before.estimate, level),
+        before.interval(level),
         after.interval(level),
-        after.minus(before).interval(level) if rows else _moved(after, before.estimate, level),
-        _per_trace(goal, recorded, under, trace=trace, simulation=simulation, prefer=prefer),
+        after.minus(before).interval(level),
+        _per_trace(goal, simulator.recorded, under, simulation=simulation, prefer=prefer),
         coverage(fitted, simulator.found, simulation.values, policy=0, seed=seed),
         verdict,
         simulation,
@@ -170,37 +165,21 @@ def _objective(goal: Goal, simulator: Simulator) -> Objective:
     return objective(goal, columns=simulator.recorded.columns, simulated=model)
 
 
-def _traces(simulation: Simulation) -> tuple[NDArray[np.int64], Any]:
-    """The number of each row's trace, and where the rows stand in the frames as given."""
-    layout = simulation.layout
-    order = slice(None) if layout.order is None else layout.order.numpy()
-    return layout.trace.numpy(), order
-
-
-def _certain(value: float, level: float) -> Estimate:
-    return Estimate(value, value, value, level)
-
-
-def _moved(after: Any, before: float, level: float) -> Estimate:
-    found = after.interval(level)
-    return Estimate(found.value - before, found.low - before, found.high - before, level)
-
-
 def _per_trace(
     goal: Objective,
-    recorded: NDArray[np.float64],
-    under: list[NDArray[np.float64]],
+    recorded: pd.DataFrame,
+    under: list[pd.DataFrame],
     *,
-    trace: NDArray[np.int64],
     simulation: Simulation,
     prefer: Prefer,
 ) -> pd.DataFrame:
     import pandas as pd
 
-    if recorded.ndim == 0:
+    values, trace = goal.by_row(recorded), traces_as_given(simulation.layout)
+    if values.ndim == 0:
         return pd.DataFrame(columns=["before", "after", "change", "worse"], dtype=float)
-    before = by_trace(goal, recorded, trace=trace)
-    after = np.stack([by_trace(goal, value, trace=trace) for value in under])
+    before = by_trace(goal, values, trace=trace)
+    after = np.stack([by_trace(goal, goal.by_row(frame), trace=trace) for frame in under])
     harm = (after - before) * (1 if prefer == "lower" else -1)
     names = simulation.layout.names or range(simulation.layout.traces)
     found = pd.DataFrame(

@@ -89,16 +89,23 @@ def _quantiles(values: Values, trace: Codes, level: float, weights: Values) -> V
 def _in_groups(
     metric: Objective, frame: pd.DataFrame, trace: Codes, value: float, *, seed: int
 ) -> Resampled:
-    """A number of a whole frame: the jackknife over groups of traces (Shao and Tu, 1995, 5.1)."""
+    """A number of a whole frame: pseudo-values of groups of traces, drawn anew as traces are.
+
+    A jackknife's pseudo-values stand for independent ones (Shao and Tu, 1995, section 1.2). The
+    same groups are drawn for every frame, so that differences between frames are paired.
+    """
     traces = int(trace.max()) + 1
     groups = min(_GROUPS, traces)
     rng = np.random.default_rng(seed)
     if groups < 2:
-        return Resampled(value, np.full(2, value))
+        return Resampled(value, np.full(_DRAWS, value))
     group = rng.permutation(traces) % groups
     without = np.array([float(metric.by_row(frame[group[trace] != g])) for g in range(groups)])
-    error = np.sqrt((groups - 1) / groups * ((without - without.mean()) ** 2).sum())
-    return Resampled(value, value + error * rng.standard_normal(_DRAWS))
+    pseudo = groups * value - (groups - 1) * without
+    weights = rng.exponential(size=(_DRAWS, groups))
+    drawn = (weights / weights.sum(axis=1, keepdims=True)) @ (pseudo - pseudo.mean())
+    # Weights that are drawn scatter a little less than a mean of so many groups does.
+    return Resampled(value, value + drawn * np.sqrt((groups + 1) / (groups - 1)))
 
 
 __all__ = ["Resampled", "resampled"]

@@ -1,23 +1,24 @@
 """An objective over traces, with what the fit and the choice of traces leave open.
 
-A draw has one member's parameters, and weights of traces from a Bayesian bootstrap (Rubin, 1981):
-the steps of a trace are not independent, so whole traces are drawn. The same weights serve all
-policies, and so a difference between them has the interval of a paired comparison.
+A draw has one member's parameters and traces drawn anew (`resampled.py`). The same traces are drawn
+for all policies, and so a difference between them has the interval of a paired comparison.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalsys.query.draws import Estimate, interval_of
+from causalsys.simulate.distance import Codes, Values
 from causalsys.simulate.objective import Objective
+from causalsys.simulate.resampled import resampled
 
-Values = NDArray[np.float64]
-_DRAWS = 200
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -49,38 +50,23 @@ class Scored:
 
 
 def scored(
-    objective: Objective, values: Sequence[Values], *, trace: NDArray[np.int64], seed: int = 0
+    objective: Objective, frames: Iterable[pd.DataFrame], *, trace: Codes, seed: int = 0
 ) -> Scored:
     """Score rows.
 
     Args:
-        objective: How rows' values are summed up.
-        values: The rows' values for each member, `[row]`; or one number each.
+        objective: What is asked for.
+        frames: The rows under each member's parameters.
         trace: The number of each row's trace, from 0, `[row]`.
         seed: Fixes the traces that are drawn.
     """
-    first, members = objective.summed_up(values[0]), len(values)
-    if values[0].ndim == 0:
-        return Scored(first, np.array([float(value) for value in values]), members)
-    rng = np.random.default_rng(seed)
-    weights = rng.exponential(size=(_DRAWS, int(trace.max()) + 1))
-    turn = np.arange(_DRAWS) % members
-    if objective.quantile is None:
-        count = np.bincount(trace)
-        sums = np.stack([np.bincount(trace, value) for value in values])
-        draws = (weights * sums[turn]).sum(1) / (weights * count).sum(1)
-        return Scored(first, draws, members)
-    draws = np.empty(_DRAWS)
-    for member, value in enumerate(values):
-        order = np.argsort(value)
-        for draw in np.flatnonzero(turn == member):
-            reached = np.cumsum(weights[draw][trace[order]])
-            at = np.searchsorted(reached, objective.quantile * reached[-1])
-            draws[draw] = value[order[min(int(at), len(order) - 1)]]
-    return Scored(first, draws, members)
+    each = [resampled(objective, frame, trace, seed=seed) for frame in frames]
+    draws = np.stack([found.draws for found in each], axis=-1)
+    turn = np.arange(len(draws)) % len(each)
+    return Scored(each[0].value, draws[np.arange(len(draws)), turn], len(each))
 
 
-def by_trace(objective: Objective, values: Values, *, trace: NDArray[np.int64]) -> Values:
+def by_trace(objective: Objective, values: Values, *, trace: Codes) -> Values:
     """The objective over the rows of each trace, `[trace]`."""
     if objective.quantile is None:
         found: Values = np.bincount(trace, values) / np.bincount(trace)

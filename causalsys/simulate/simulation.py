@@ -155,3 +155,13 @@ def _of_type(values: pd.Series, kind: Any) -> pd.Series:
         return values.astype(kind)
     except (TypeError, ValueError, OverflowError):
         return values
+
+
+def traces_as_given(layout: Layout) -> NDArray[np.int64]:
+    """The number of each row's trace, from 0, the rows in the order in which they were given."""
+    numbers: NDArray[np.int64] = layout.trace.numpy()
+    if layout.order is None:
+        return numbers
+    found = np.empty_like(numbers)
+    found[layout.order.numpy()] = numbers
+    return found

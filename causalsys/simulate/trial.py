@@ -144,7 +144,12 @@ class Trial:
         elif isinstance(metrics, str) or callable(metrics):
             metrics = [metrics]
         return tuple(
-            objective(each, columns=self.frame.columns, name=_called(each, place))
+            objective(
+                each,
+                columns=self.frame.columns,
+                name=_called(each, place),
+                simulated=self.declaration,
+            )
             for place, each in enumerate(metrics, 1)
         )
 

@@ -26,6 +26,7 @@ from causalsys.simulate.fix import Prefer
 from causalsys.simulate.objective import Goal, Objective, objective
 from causalsys.simulate.scored import Scored, scored
 from causalsys.simulate.simulate import Simulator
+from causalsys.simulate.simulation import traces_as_given
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -219,26 +220,21 @@ class _Bench:
         """The objective of each candidate, all simulated at once."""
         made = {str(i): _made(self.policy, each) for i, each in enumerate(candidates)}
         simulation = self.simulator.run(made)
-        members = self.simulator.found.samples
-        found = []
-        for name in made:
-            values = [self._rows(simulation.frame(name, member=m)) for m in range(members)]
-            found.append(scored(self.objective, values, trace=self._trace, seed=self.seed))
-        return found
+        members = range(self.simulator.found.samples)
+        return [
+            scored(
+                self.objective,
+                (simulation.frame(name, member=member) for member in members),
+                trace=traces_as_given(simulation.layout),
+                seed=self.seed,
+            )
+            for name in made
+        ]
 
     def recorded(self) -> Scored:
         """The objective as it was recorded."""
-        values = [self._rows(self.simulator.recorded)]
-        return scored(self.objective, values, trace=self._trace, seed=self.seed)
-
-    def _rows(self, frame: pd.DataFrame) -> NDArray[np.float64]:
-        values, order = self.objective.by_row(frame), self.simulator.found.table.layout.order
-        return values if order is None or values.ndim == 0 else values[order.numpy()]
-
-    @property
-    def _trace(self) -> NDArray[np.int64]:
-        found: NDArray[np.int64] = self.simulator.found.table.layout.trace.numpy()
-        return found
+        trace = traces_as_given(self.simulator.found.table.layout)
+        return scored(self.objective, [self.simulator.recorded], trace=trace, seed=self.seed)
 
 
 def _searched(

@@ -38,6 +38,18 @@ def test_a_quantile_is_an_objective(fitted, served) -> None:
     assert report.after.value == pytest.approx(real, rel=0.05)
 
 
+def test_a_number_of_the_whole_frame_has_the_interval_of_the_mean_that_it_is(
+    fitted, served
+) -> None:
+    """Both draw traces; one by traces, one by twenty groups: within a half of each other."""
+    mean = validate_fix(fitted, served.log, 4, objective="loss")
+    whole = validate_fix(fitted, served.log, 4, objective=lambda frame: frame["loss"].mean())
+    for one, other in ((mean.before, whole.before), (mean.effect, whole.effect)):
+        assert one.value == pytest.approx(other.value)
+        assert 0.5 < (other.high - other.low) / (one.high - one.low) < 1.5
+    assert len(whole.traces) == 0
+
+
 def test_a_changed_mechanism_is_a_fix(fitted, served) -> None:
     report = validate_fix(fitted, served.log, {"cost": lambda cost: 0.5 * cost}, objective="cost")
     assert report.after.value == pytest.approx(0.5 * report.before.value)
