@@ -156,7 +156,8 @@ def abduct(
         generator = torch.Generator().manual_seed(zlib.crc32(f"{seed}/{label}".encode()))
         noises |= _infer(part, fitted, table, mechanisms, index, generator)
     if unknown:
-        scope = Scope.of(table, mechanisms, nodes=_affected(order, unknown, table))
+        told = [n for n in _affected(order, unknown, table) if not _is_logged(n)]
+        scope = Scope.of(table, mechanisms, nodes=told)
         values, _ = scope.sweep(noises)
     return Abducted(
         table.with_values({n: _codes(v, table, n) for n, v in values.items()}),
@@ -166,6 +167,11 @@ def abduct(
         samples,
         seed,
     )
+
+
+def _is_logged(node: Node) -> bool:
+    """Whether how it was chosen is not known, so that it says nothing of what it may have seen."""
+    return isinstance(node.mechanism, Logged)
 
 
 def _is_unknown(node: Node, table: Table) -> bool:
@@ -224,8 +230,7 @@ def _infer(
     names = {node.name for node in unknown}
     shape = (len(index), table.rows)
     prior = {n.name: mechanisms[n.name].draw_noise(shape, generator=generator) for n in unknown}
-    # How a logged policy chose is not known, so its choices say nothing of what it may have seen.
-    part = [n for n in part if n.name in names or not isinstance(n.mechanism, Logged)]
+    part = [n for n in part if n.name in names or not _is_logged(n)]
     likelihood = [n for n in part if n.name not in names and n.function is None]
     gappy = any(name in table.values for name in names)
     if not likelihood and not gappy:

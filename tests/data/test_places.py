@@ -81,3 +81,13 @@ def test_a_gap_in_the_steps_is_told_without_types() -> None:
 def test_one_arm_is_told_in_its_own_words() -> None:
     with pytest.raises(DataError, match=r"arm: one arm only \(a\)\. Log at least two"):
         Queue.fit(log().assign(arm="a"))
+
+
+def test_rows_that_name_no_arm_are_asked_all_the_same_where_its_choices_are_only_replaced() -> None:
+    rows = log()
+    fitted = Queue.fit(rows, ensemble=1)
+    told, bare = (
+        fitted.counterfactual(each, do={"server": 1}).mean("work")
+        for each in (rows, rows.drop(columns="arm"))
+    )
+    np.testing.assert_allclose(told, bare)
