@@ -65,7 +65,11 @@ def seed_of(seed: int, piece: int) -> int:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch with one thread: sums that are cut in two by threads round differently."""
+    """Torch with one thread, as a context or a decorator.
+
+    Sums that are cut in two by threads round differently. And tensors here are small: on cores that
+    have other work, threads that wait for each other take ten times as long as one.
+    """
     before = torch.get_num_threads()
     if before == 1:
         yield

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from causalsys.data.read import Missing, as_frame, read
 from causalsys.data.schema import Schema
 from causalsys.data.table import Table
+from causalsys.engine.base import one_thread
 from causalsys.engine.progress import tracked
 from causalsys.errors import FitError
 from causalsys.fit.checkpoint import Checkpoint
@@ -30,6 +31,7 @@ _ROUNDS = 3
 """Rounds of imputing missing cells and fitting again."""
 
 
+@one_thread()
 def fit(
     declaration: Declaration,
     data: object,
@@ -66,6 +68,7 @@ def fit(
     return _noted(fitted, *source.notes)
 
 
+@one_thread()
 def refit(fitted: Fitted, data: object, *, only: Sequence[str], options: FitOptions) -> Fitted:
     """Fit the mechanisms of `only` (and of what shares a district with them) to new data.
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from causalsys.data.read import read
 from causalsys.data.table import Layout, Table
+from causalsys.engine.base import one_thread
 from causalsys.errors import EvidenceError, QueryError
 from causalsys.fit.abduct import Abducted, abduct
 from causalsys.fit.fitted import Fitted
@@ -31,6 +32,7 @@ _DRAWS = 128
 """Samples where something is drawn, rather than determined by the evidence."""
 
 
+@one_thread()
 def counterfactual(
     fitted: Fitted,
     evidence: object,
@@ -57,6 +59,7 @@ def counterfactual(
     return terms.settled(ask, dos, seed=seed)
 
 
+@one_thread()
 def sample(
     fitted: Fitted,
     rows: int,
@@ -130,6 +133,7 @@ def _drawn(
     )
 
 
+@one_thread()
 def log_prob(fitted: Fitted, data: object) -> NDArray[np.float64]:
     """The log likelihood of each row in nats, `[row]`; see `FittedSCM.log_prob`."""
     from causalsys.query.likelihood import row_log_prob

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from causalsys.data.stepwise import Argument, Computed, Stepwise, check_course
+from causalsys.engine.base import one_thread
 from causalsys.errors import CausalSysError, InterventionError, QueryError
 from causalsys.query.behaviour import Behaviour, Record
 from causalsys.query.chance import Chance
@@ -87,6 +88,7 @@ class Rollout:
         self.step, self.live, self.checked = 0, 0, 0
         self.rows = torch.arange(0)
 
+    @one_thread()
     def run(self) -> dict[str, Tensor]:
         """The values of what is wanted, `[world, sample, row]`.
 

@@ -23,6 +23,8 @@ from causalsys.fit.weights import Weights
 from causalsys.identify.exogeneity import Exogeneity
 from causalsys.mechanisms.base import Mechanism, Sample
 from causalsys.mechanisms.training import Training
+from causalsys.scm.order import parts
+from causalsys.scm.supports import Categorical
 
 
 def fit_lasting(
@@ -71,11 +73,35 @@ def fit_lasting(
             f"{exogeneity.reason}, and by arms alone only an additive mechanism is fitted: declare "
             'cs.Multiplicative() or cs.Linear(link="log")'
         )
+    told = _apart(mechanism, sample, course=course)
     if additive is not None:
-        return fit_moments(additive, plain, course=course, generator=generator)
+        return fit_moments(additive, plain, course=course, generator=generator).noted(*told)
     some = _some_traces(course, generator=generator)
     part = replace(sample.take(some), weight=weights.take(some).drawn)
-    return fit_flow(mechanism, part, course=_taken(course, some), generator=generator)
+    taken = _taken(course, some)
+    return fit_flow(mechanism, part, course=taken, generator=generator).noted(*told)
+
+
+def _apart(mechanism: Mechanism, sample: Sample, *, course: Course) -> list[str]:
+    """Notes on actions that no trace brings together: between them nothing is compared in time."""
+    found = []
+    for key, support in mechanism.parents.items():
+        if not isinstance(support, Categorical) or support.size or key not in sample.parents:
+            continue
+        levels = support.levels or (False, True)
+        used = torch.zeros(course.traces, len(levels), dtype=torch.float64)
+        used[course.trace, sample.parents[key][0].long()] = 1
+        taken = {str(levels[code]): code for code in used.sum(0).nonzero()[:, 0].tolist()}
+        together = used.T @ used > 0
+        ties = [(a, b) for a, i in taken.items() for b, j in taken.items() if together[i, j]]
+        groups = parts(taken, ties)
+        if len(groups) > 1:
+            told = " | ".join(", ".join(group) for group in groups)
+            found.append(
+                f"no trace has {key} of two of these groups, so they are hardly compared: {told}; "
+                "a policy that moves traces from one to another is not to be trusted"
+            )
+    return found
 
 
 def _arm(table: Table, exogeneity: Exogeneity) -> torch.Tensor | None:
