@@ -76,7 +76,7 @@ import os, sys, time
 from causalsys.engine.cores import Cores
 
 def work(task):
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\\n".encode())  # At once: two of them write.
     time.sleep(60)
 
 for _ in Cores(2).map(work, range(2)):
@@ -86,29 +86,29 @@ for _ in Cores(2).map(work, range(2)):
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupt_leaves_no_process_behind(end: signal.Signals) -> None:
-    parent = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", _PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert parent.stdout is not None
-    pids = [int(parent.stdout.readline()) for _ in range(2)]
-    parent.send_signal(end)
-    assert parent.wait(timeout=20) != 0
-    if end is signal.SIGKILL:
-        # Nobody told these two; they would notice once they ask for more.
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-    assert all(_gone(pid) for pid in pids)
-    assert ("KeyboardInterrupt" in parent.communicate()[1]) == (end is signal.SIGINT)
+    ) as parent:
+        assert parent.stdout is not None
+        pids = [int(parent.stdout.readline()) for _ in range(2)]
+        parent.send_signal(end)
+        assert parent.wait(timeout=20) != 0
+        if end is signal.SIGKILL:
+            # Nobody told these two; they would notice once they ask for more.
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+        assert all(_gone(pid) for pid in pids)
+        assert ("KeyboardInterrupt" in parent.communicate()[1]) == (end is signal.SIGINT)
 
 
 def test_idle_workers_end_with_a_parent_that_was_killed() -> None:
     program = _PROGRAM.replace("time.sleep(60)", "time.sleep(0.5)")
-    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    assert parent.stdout is not None
-    pids = [int(parent.stdout.readline()) for _ in range(2)]
-    parent.kill()
-    parent.wait(timeout=20)
-    parent.stdout.close()
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pids = [int(parent.stdout.readline()) for _ in range(2)]
+        parent.kill()
+        parent.wait(timeout=20)
     assert all(_gone(pid) for pid in pids)
 
 

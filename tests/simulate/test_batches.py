@@ -141,11 +141,12 @@ def test_an_interrupt_leaves_neither_rows_nor_processes(
     def interrupted(self: cs.Aggregates, other: cs.Aggregates) -> cs.Aggregates:
         raise KeyboardInterrupt
 
+    others = set(multiprocessing.active_children())  # Other libraries keep workers of their own.
     monkeypatch.setattr(cs.Aggregates, "__add__", interrupted)
     with pytest.raises(KeyboardInterrupt):
         batched(fitted, folder, rows=tmp_path / "rows", batch=40, engine=engine)
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
-    assert multiprocessing.active_children() == []
+    assert not set(multiprocessing.active_children()) - others
 
 
 def test_a_place_that_is_taken_is_refused(
