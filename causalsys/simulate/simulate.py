@@ -31,11 +31,15 @@ from causalsys.query.intervention import Do
 from causalsys.query.judged import merged
 from causalsys.query.terms import Terms
 from causalsys.scm.declaration import Declaration
+from causalsys.scm.specs import Logged
 from causalsys.simulate.recorded import recorded_by
 from causalsys.simulate.simulation import Simulation
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_LANES = 8_000
+"""Traces times policies that go forward together."""
 
 
 def simulate(
@@ -143,11 +147,11 @@ class Simulator:
         dos = [as_do(each, name, declaration) for name, each in named(policies).items()]
         verdicts = _verdicts(self.fitted, dos, evidence=told_by(table), frame=self.recorded)
         known = None if behaviour is None else recorded_by(behaviour, self.fitted)
-        if engine is None:
-            values = self._rolled(dos, known)
-        else:
-            parts = list(where.map(lambda at: self._rolled([dos[at]], known), range(len(dos))))
-            values = self._together(parts)
+        # Few traces go forward under many policies at once; many fill the cache by themselves.
+        size = max(_LANES // table.layout.traces, 1) if engine is None else 1
+        groups = [dos[at : at + size] for at in range(0, len(dos), size)]
+        parts = where.map(lambda at: self._rolled(groups[at], known), range(len(groups)))
+        values = self._together(list(parts))
         return Simulation(
             tuple(policies),
             values,
@@ -165,10 +169,12 @@ class Simulator:
             plan = replace(plan, seed=self.luck)
         index = self.found.table.index
         worlds = [world_of(do, self.fitted, plan, index=index) for do in dos]
-        return plan.predict(worlds, keep=self._kept() if self.lean else None, behaviour=known)
+        return plan.predict(worlds, keep=self._kept(), behaviour=known)
 
     def _together(self, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """One policy after the other; what one of them leaves alone is as it was recorded."""
+        if len(parts) == 1:
+            return dict(parts[0])
         names = [n for n in self.fitted.declaration.nodes if any(n in part for part in parts)]
         factual = self.found.table.values
         return {
@@ -183,11 +189,18 @@ class Simulator:
         }
 
     def _kept(self) -> set[str]:
-        """What was recorded, and what says how a step left a state that was recorded so."""
+        """What was recorded, and what says how a step left a state that was recorded so.
+
+        Unless memory is scarce, also what learned variables depend on: it tells whether the data
+        cover where they were asked.
+        """
         nodes = self.fitted.declaration.nodes
         seen = {name for name, n in nodes.items() if {*columns_of(n)} <= {*self.recorded.columns}}
         left = {parent.name for name in self.found.table.left for parent in nodes[name].parents}
-        return seen | left
+        if self.lean:
+            return seen | left
+        asked = [n for n in nodes.values() if n.learned and not isinstance(n.mechanism, Logged)]
+        return seen | left | {parent.name for node in asked for parent in node.parents}
 
 
 def check_fitted(fitted: object) -> None:
