@@ -110,6 +110,7 @@ class Simulator:
         found: What was abducted of them.
         luck: Fixes random policies, where that is another seed than the abduction's.
         lean: Whether to keep only the variables that were recorded, for memory's sake.
+        whole: Whether to keep every variable.
     """
 
     fitted: Fitted
@@ -117,6 +118,7 @@ class Simulator:
     found: Abducted
     luck: int | None = None
     lean: bool = False
+    whole: bool = False
 
     @classmethod
     def of(cls, fitted: Fitted, traces: object, *, members: int = 1, seed: int = 0) -> Self:
@@ -169,7 +171,7 @@ class Simulator:
             plan = replace(plan, seed=self.luck)
         index = self.found.table.index
         worlds = [world_of(do, self.fitted, plan, index=index) for do in dos]
-        return plan.predict(worlds, keep=self._kept(), behaviour=known)
+        return plan.predict(worlds, keep=None if self.whole else self._kept(), behaviour=known)
 
     def _together(self, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """One policy after the other; what one of them leaves alone is as it was recorded."""
