@@ -55,17 +55,16 @@ def test_a_decision_that_sees_it_is_remembered() -> None:
 def test_others_stay_latents(latent) -> None:
     above = [("gap", "job_size")] if latent.parents else []
     changed = cs.SCM.from_graph(
-        [
-            ("job_size", "work"),
-            ("server", "work"),
-            *([("gap", "job_size")] if latent.parents else []),
-        ],
+        [("job_size", "work"), ("server", "work"), ("done", "server"), *above],
         variables={
             "job_size": latent,
+            "done": cs.State(cs.Positive()),
             "server": cs.Decision(cs.Categorical(2)),
             "work": cs.Observed(cs.Positive(), mechanism=cs.SplineFlow()),
         },
+        transitions={"done": lambda done, work: done + work},
     )
+    assert changed.declaration.temporal
     assert not changed.declaration.absorbed
 
 
