@@ -37,6 +37,7 @@ def simulate_batches(
     policies: Mapping[str, Any],
     objectives: Iterable[Goal] | Mapping[str, Goal] = (),
     rows: str | Path | None = None,
+    behaviour: Mapping[Any, Any] | None = None,
     engine: Engine | None = None,
     seed: int = 0,
     batch: int | None = None,
@@ -61,6 +62,7 @@ def simulate_batches(
             traces, some at a time.
         rows: A folder to write the simulated rows to, with one folder for each policy. It appears
             once all of them are written.
+        behaviour: As for `cs.simulate`: the policies that made the record, by arm.
         engine: Where to work: `cs.Here()`, this process, by default; `cs.Cores(n)`.
         seed: Fixes random policies; a trace's draws go by its name, not by its batch.
         batch: The most rows of a batch. Memory grows with it, and so does speed, up to a point; by
@@ -135,7 +137,8 @@ def simulate_batches(
 
         def simulated(each: Batch, traces: Traces) -> Aggregates:
             simulator = Simulator.of(fitted, traces, seed=seed_of(seed, each.first))
-            simulation = replace(simulator, luck=seed, lean=True).run(policies)
+            lean = replace(simulator, luck=seed, lean=True)
+            simulation = lean.run(policies, behaviour=behaviour)
 
             def keep(policy: str, frame: pd.DataFrame) -> None:
                 if folder is not None:

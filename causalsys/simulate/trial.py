@@ -143,7 +143,7 @@ class Trial:
             metrics = [f"{of}{each}" for each in self.outcomes for of in ("mean ", "p95 ")]
         elif isinstance(metrics, str) or callable(metrics):
             metrics = [metrics]
-        return tuple(
+        found = tuple(
             objective(
                 each,
                 columns=self.frame.columns,
@@ -152,6 +152,14 @@ class Trial:
             )
             for place, each in enumerate(metrics, 1)
         )
+        for each in found:
+            if each.quantile == 1:
+                raise QueryError(
+                    each.name,
+                    found="a maximum, which grows with the number of traces, and arms have fewer",
+                    mend='Ask for a quantile: "p99.9 latency".',
+                )
+        return found
 
     @cached_property
     def outcomes(self) -> tuple[str, ...]:

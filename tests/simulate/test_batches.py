@@ -47,6 +47,17 @@ def batched(fitted: cs.FittedSCM, path: Path, **given: object) -> cs.Aggregates:
     return cs.simulate_batches(fitted, path, **settings | given)  # type: ignore[arg-type]
 
 
+def test_the_luck_of_the_record_is_kept(
+    fitted: cs.FittedSCM, rows: pd.DataFrame, folder: Path
+) -> None:
+    known = {"slow": POLICIES["any"], "quick": POLICIES["any"]}
+    found = batched(fitted, folder, behaviour=known, batch=60)
+    once = cs.simulate(fitted, cs.Traces(rows), policies=POLICIES, behaviour=known, seed=3)
+    for policy, frame in once.frames.items():
+        assert found.mean("served", policy) == pytest.approx(frame["served"].mean(), rel=1e-12)
+    assert found.mean("served", "any") == pytest.approx(rows["served"].mean())
+
+
 def test_batches_give_what_one_piece_gives(
     fitted: cs.FittedSCM, rows: pd.DataFrame, folder: Path
 ) -> None:

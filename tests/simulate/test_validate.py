@@ -153,6 +153,7 @@ def test_a_policy_that_is_not_what_ran_is_noticed(log: pd.DataFrame) -> None:
         ({}, {"baselines": ["guess"]}, "guess"),
         ({}, {"tolerance": -1}, "tolerance"),
         ({"work": lambda rows: rows["work"].where(rows.index != 7)}, {}, "no value in 1 of"),
+        ({}, {"metrics": ["max latency"]}, "p99.9 latency"),
     ],
 )
 def test_bad_input_is_refused_before_fitting(
