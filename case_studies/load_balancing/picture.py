@@ -50,7 +50,7 @@ def _all(ax: Axes, study: Study) -> None:
     ax.set_ylim(0, 1)
     ax.set_xlabel("latency of a job [ms]")
     ax.set_ylabel("share of jobs below")
-    ax.legend(frameon=False, loc="upper left", fontsize=9)
+    ax.legend(frameon=False, loc="lower right", fontsize=9)
 
 
 def _rates(ax: Axes, study: Study) -> None:
@@ -66,7 +66,7 @@ def _rates(ax: Axes, study: Study) -> None:
     ax.minorticks_off()
     ax.set_xlabel("true slowdown of a server [×]")
     ax.set_ylabel("fitted [×]")
-    ax.set_title(f"off by {study.rate_error:.2g} %", fontsize=9)
+    ax.set_title(f"slowdowns off by {study.rate_error:.2g} %", fontsize=9)
 
 
 def _one(ax: Axes, study: Study) -> None:

@@ -95,4 +95,4 @@ def _promises(ax: Axes, study: Study) -> None:
     ax.set_ylim(ends)
     ax.set_xlabel("QoE promised [Mbit/s]")
     ax.set_ylabel("QoE in the true system [Mbit/s]")
-    ax.legend(edgecolor="none", framealpha=1, fontsize=8.5, loc="lower right")
+    ax.legend(edgecolor="none", framealpha=1, fontsize=8.5, loc="best")

@@ -208,12 +208,16 @@ def asked_of(
 
 
 def _reads(fitted: Fitted, name: str, given: object) -> tuple[str, ...]:
-    """What an intervention looks at."""
+    """What an intervention looks at; of its own variable, only what that would be by itself.
+
+    What its variable was in earlier steps of the same world is what was set there.
+    """
     if not callable(given) and not isinstance(given, Intervention):
         return ()
     supports = fitted.schema.supports
     made = as_intervention(given, name=name, support=supports[name], rows=1, supports=supports)
-    return tuple(sorted(made.reads))
+    own_past = {name} - {*made.reads_now}
+    return tuple(sorted({*made.reads} - own_past))
 
 
 def refusal(name: str, verdict: Verdict) -> NotIdentifiedError:

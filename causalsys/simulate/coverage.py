@@ -133,7 +133,7 @@ def _points(node: Node, table: Table, noise: Tensor, fitted: Fitted) -> _Points:
         value = table.value_of(ref)[0]
         support = supports[ref.name]
         if isinstance(support, Categorical) and not support.size:
-            known = support.levels or (False, True)
+            known = support.levels or ()
             codes = codes * len(known) + value.numpy().astype(np.int64)
             names.append(ref.key)
             levels.append(known)

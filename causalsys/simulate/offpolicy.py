@@ -208,7 +208,7 @@ def probabilities(
     if isinstance(policy, Distribution):
         return _spread(policy, count, rows, support)
     if not callable(policy):
-        levels = list(support.levels or (False, True))
+        levels = list(support.levels or ())
         if not isinstance(policy, str | int | bool) or policy not in levels:
             return "it is given row by row"
         return np.tile(np.eye(count)[levels.index(policy)], (rows, 1))

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+import causalsys as cs
+from case_studies.load_balancing.system import generate
 from causalsys import errors
 from causalsys.simulate.policies.routing import (
     LeastLoaded,
@@ -17,6 +19,7 @@ from causalsys.simulate.policies.routing import (
     ShortestQueue,
     Tracker,
 )
+from models.load_balancing import LoadBalancer
 
 QUEUES = torch.from_numpy(np.random.default_rng(0).integers(0, 4, size=(2, 3, 5, 6)).astype(float))
 
@@ -127,3 +130,18 @@ def test_a_tracker_follows_worlds_that_part() -> None:
 def test_a_wrong_parameter_is_named(make: object, says: str) -> None:
     with pytest.raises(errors.InterventionError, match=says):
         make()  # type: ignore[operator]
+
+
+def test_a_policy_that_looks_back_at_its_own_choices_asks_nothing_of_the_recorded_one() -> None:
+    log, truth = generate(32, 20, seed=0)
+    fitted = LoadBalancer.fit(log, ensemble=1)
+    found = cs.simulate(fitted, log, policies={"tracker": truth.policies["tracker"]})
+    names = {each.name for each in found.verdicts["latency"].assumptions}
+    assert names == {"sequential exogeneity", "monotone one-dimensional noise"}
+
+
+def test_what_the_recorded_policy_would_do_is_refused() -> None:
+    verdict = LoadBalancer.identify("latency", do="gap", counterfactual=True)
+    assert verdict.status == "not identified"
+    assert "nothing of it is learned" in verdict.reason
+    assert LoadBalancer.identify("latency", do=["gap", "server"], counterfactual=True).answerable

@@ -88,7 +88,7 @@ def _apart(mechanism: Mechanism, sample: Sample, *, course: Course) -> list[str]
     for key, support in mechanism.parents.items():
         if not isinstance(support, Categorical) or support.size or key not in sample.parents:
             continue
-        levels = support.levels or (False, True)
+        levels = support.levels or ()
         used = torch.zeros(course.traces, len(levels), dtype=torch.float64)
         used[course.trace, sample.parents[key][0].long()] = 1
         taken = {str(levels[code]): code for code in used.sum(0).nonzero()[:, 0].tolist()}
