@@ -65,6 +65,17 @@ class Layout:
         at = step if self.first is None else step + int(self.first[trace])
         return f"step {at} of trace {self.names[trace] if self.names else trace}"
 
+    def rows_of(self, traces: Tensor) -> Tensor:
+        """The rows of some traces, in order, `[row]`."""
+        inside = torch.zeros(self.traces, dtype=torch.bool)
+        inside[traces] = True
+        return inside[self.trace].nonzero()[:, 0]
+
+    def mean_by_trace(self, values: Tensor) -> Tensor:
+        """The mean of `values` over the rows of each trace, `[..., row]` to `[..., trace]`."""
+        total = values.new_zeros(*values.shape[:-1], self.traces)
+        return total.index_add(-1, self.trace, values) / torch.bincount(self.trace)
+
     @cached_property
     def first_rows(self) -> Tensor:
         """The first row of each trace, `[trace]`."""

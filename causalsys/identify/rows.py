@@ -14,6 +14,7 @@ from causalsys.identify.question import Question, logged
 from causalsys.identify.verdict import Assumption, Status, Verdict, together
 from causalsys.identify.view import View, links_reached, turned
 from causalsys.scm.frozen import FrozenDict
+from causalsys.scm.specs import Logged
 
 
 def rows(view: View, question: Question) -> Verdict:
@@ -36,6 +37,12 @@ def rows(view: View, question: Question) -> Verdict:
             if inferred
             else verdict
         )
+    if asked_of := sorted(name for name in turning if _is_logged(view, name)):
+        reason = (
+            f"What {asked_of[0]} would do once its causes change is asked, and nothing of it is "
+            "learned (cs.Logged): set it, too."
+        )
+        return Verdict("not identified", asked, reason=reason)
     needed = view.learned(turning)
     partial = _partial(view, question, needed, looked | {name})
     if partial:
@@ -50,6 +57,10 @@ def rows(view: View, question: Question) -> Verdict:
         reason = "Between what is done and the outcome, everything is a known equation."
         verdict = Verdict("identified", asked, reason=reason)
     return _checked(view, question, turning, verdict)
+
+
+def _is_logged(view: View, name: str) -> bool:
+    return isinstance(view.declaration.nodes[name].mechanism, Logged)
 
 
 def _looked_at(view: View, question: Question, above: frozenset[str]) -> frozenset[str]:

@@ -14,7 +14,6 @@ from causalsys.identify.steps import Steps, steps_of
 from causalsys.scm.blocks import Block, blocks
 from causalsys.scm.declaration import Declaration
 from causalsys.scm.order import reached
-from causalsys.scm.specs import Logged
 from causalsys.scm.supports import Support
 
 
@@ -106,8 +105,6 @@ class View:
             for name in self._with_blocks(above):
                 found[name] = f"rows were logged by {', '.join(chosen)}"
         for node in self.declaration.nodes.values():
-            if isinstance(node.mechanism, Logged):
-                found[node.name] = "nothing of it is learned (cs.Logged): set it, too"
             # What it chose tells of the latent; one drawn, or moved, without it does not.
             if node.sees:
                 of = [c for c, child in self.declaration.absorbed.items() if child in node.sees]

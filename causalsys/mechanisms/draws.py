@@ -1,4 +1,4 @@
-"""Random draws: noises that follow a tensor's shape, weights of rows, and rows."""
+"""Random draws: noises that follow a tensor's shape, weights of rows, rows, and traces."""
 
 from __future__ import annotations
 
@@ -49,3 +49,16 @@ def some_rows(rows: int, most: int, *, generator: torch.Generator) -> Tensor:
     drawn = torch.randint(rows, (most + most // 2 + 10,), generator=generator).unique()
     kept = torch.randperm(len(drawn), generator=generator)[:most].sort().values
     return drawn[kept]
+
+
+def some_traces(lengths: Tensor, most: int, *, generator: torch.Generator) -> Tensor:
+    """Whole traces, drawn at random until they have `most` rows; in the order of drawing.
+
+    Args:
+        lengths: How many rows each trace has, `[trace]`.
+        most: How many rows are enough.
+        generator: Fixes the draws.
+    """
+    order = torch.randperm(len(lengths), generator=generator)
+    reached = lengths[order].cumsum(0)
+    return order[: int((reached < most).sum()) + 1]

@@ -73,7 +73,7 @@ class Recorded:
             node = self.simulator.fitted.declaration.nodes[name]
             kept = recorded[columns_of(node)].to_numpy()
             done[name] = kept if node.support.size else kept[:, 0]
-        values = replace(self.simulator, whole=True).run({"recorded": done}).values
+        values = replace(self.simulator, keep="all").run({"recorded": done}).values
         return {name: value[0, 0] for name, value in values.items()}
 
     def chances(self, policy: Any) -> Values | str:

@@ -137,7 +137,7 @@ def simulate_batches(
 
         def simulated(each: Batch, traces: Traces) -> Aggregates:
             simulator = Simulator.of(fitted, traces, seed=seed_of(seed, each.first))
-            lean = replace(simulator, luck=seed, lean=True)
+            lean = replace(simulator, luck=seed, keep="recorded")
             simulation = lean.run(policies, behaviour=behaviour)
 
             def keep(policy: str, frame: pd.DataFrame) -> None:

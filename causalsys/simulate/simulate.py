@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import torch
 from torch import Tensor
@@ -38,6 +38,7 @@ from causalsys.simulate.simulation import Simulation
 if TYPE_CHECKING:
     import pandas as pd
 
+Keep = Literal["recorded", "asked", "all"]
 _LANES = 8_000
 """Traces times policies that go forward together."""
 
@@ -109,16 +110,15 @@ class Simulator:
         recorded: The rows as they were given.
         found: What was abducted of them.
         luck: Fixes random policies, where that is another seed than the abduction's.
-        lean: Whether to keep only the variables that were recorded, for memory's sake.
-        whole: Whether to keep every variable.
+        keep: Which variables: "recorded", those and what learned variables depend on ("asked",
+            which tells whether the data cover where they were asked), or "all".
     """
 
     fitted: Fitted
     recorded: pd.DataFrame
     found: Abducted
     luck: int | None = None
-    lean: bool = False
-    whole: bool = False
+    keep: Keep = "asked"
 
     @classmethod
     def of(cls, fitted: Fitted, traces: object, *, members: int = 1, seed: int = 0) -> Self:
@@ -171,7 +171,7 @@ class Simulator:
             plan = replace(plan, seed=self.luck)
         index = self.found.table.index
         worlds = [world_of(do, self.fitted, plan, index=index) for do in dos]
-        return plan.predict(worlds, keep=None if self.whole else self._kept(), behaviour=known)
+        return plan.predict(worlds, keep=self._kept(), behaviour=known)
 
     def _together(self, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """One policy after the other; what one of them leaves alone is as it was recorded."""
@@ -190,16 +190,14 @@ class Simulator:
             for like in [next(part[name] for part in parts if name in part)]
         }
 
-    def _kept(self) -> set[str]:
-        """What was recorded, and what says how a step left a state that was recorded so.
-
-        Unless memory is scarce, also what learned variables depend on: it tells whether the data
-        cover where they were asked.
-        """
+    def _kept(self) -> set[str] | None:
+        """What is kept: also what says how a step left a state that was recorded so."""
+        if self.keep == "all":
+            return None
         nodes = self.fitted.declaration.nodes
         seen = {name for name, n in nodes.items() if {*columns_of(n)} <= {*self.recorded.columns}}
         left = {parent.name for name in self.found.table.left for parent in nodes[name].parents}
-        if self.lean:
+        if self.keep == "recorded":
             return seen | left
         asked = [n for n in nodes.values() if n.learned and not isinstance(n.mechanism, Logged)]
         return seen | left | {parent.name for node in asked for parent in node.parents}

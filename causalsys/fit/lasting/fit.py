@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import torch
 
-from causalsys.data.table import Table
+from causalsys.data.table import Layout, Table
 from causalsys.errors import FitError
 from causalsys.fit.lasting.arms import fit_arms
 from causalsys.fit.lasting.course import Course
@@ -22,6 +22,7 @@ from causalsys.fit.lasting.moments import fit_moments
 from causalsys.fit.weights import Weights
 from causalsys.identify.exogeneity import Exogeneity
 from causalsys.mechanisms.base import Mechanism, Sample
+from causalsys.mechanisms.draws import some_traces
 from causalsys.mechanisms.training import Training
 from causalsys.scm.order import parts
 from causalsys.scm.supports import Categorical
@@ -116,15 +117,10 @@ def _arm(table: Table, exogeneity: Exogeneity) -> torch.Tensor | None:
 
 def _some_traces(course: Course, *, generator: torch.Generator) -> torch.Tensor:
     """The rows of whole traces, drawn at random until there are enough, `[row]`."""
-    count = len(course.trace)
-    if count <= ROWS:
-        return torch.arange(count)
-    order = torch.randperm(course.traces, generator=generator)
-    length = torch.bincount(course.trace, minlength=course.traces)[order]
-    kept = order[: int((length.cumsum(0) < ROWS).sum()) + 1]
-    inside = torch.zeros(course.traces, dtype=torch.bool)
-    inside[kept] = True
-    return inside[course.trace].nonzero()[:, 0]
+    if len(course.trace) <= ROWS:
+        return torch.arange(len(course.trace))
+    kept = some_traces(torch.bincount(course.trace), ROWS, generator=generator)
+    return Layout(course.trace, course.position).rows_of(kept)
 
 
 def _taken(course: Course, rows: torch.Tensor) -> Course:

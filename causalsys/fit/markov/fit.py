@@ -23,6 +23,7 @@ from causalsys.fit.parts import Parts
 from causalsys.mechanisms.base import Mechanism, Sample
 from causalsys.mechanisms.build import build
 from causalsys.mechanisms.chain import ChainMechanism
+from causalsys.mechanisms.draws import some_traces
 from causalsys.mechanisms.training import Training
 from causalsys.scm.blocks import Block
 from causalsys.scm.specs import AutoRegressive
@@ -72,7 +73,7 @@ def fit_markov(block: Block, table: Table, *, weight: Tensor, training: Training
     empty = Sample(torch.zeros(1, 1), {}, torch.ones(1, 1))
     chain = chain.start(empty, generator=generator)
     assert isinstance(chain, ChainMechanism)
-    traces = _by_trace(weight, table)
+    traces = table.layout.mean_by_trace(weight)
     few = _few(table, generator)
     some = emissions if few is None else emissions.take(few)
     some_traces = traces if few is None else traces[:, torch.unique(table.layout.trace[few])]
@@ -239,20 +240,9 @@ def _check(name: str, table: Table) -> None:
         )
 
 
-def _by_trace(weight: Tensor, table: Table) -> Tensor:
-    """Weights of rows as weights of traces: their mean, `[member, trace]`."""
-    trace = table.layout.trace
-    total = weight.new_zeros(len(weight), table.layout.traces).index_add(1, trace, weight)
-    return total / torch.bincount(trace)
-
-
 def _few(table: Table, generator: torch.Generator) -> Tensor | None:
     """The rows of some traces, on which starts are compared; None where these are all."""
     if table.rows <= 1.5 * _SCREEN_ROWS:
         return None
-    order = torch.randperm(table.layout.traces, generator=generator)
-    sizes = torch.bincount(table.layout.trace)[order].cumsum(0)
-    chosen = order[: int((sizes < _SCREEN_ROWS).sum()) + 1]
-    mask = torch.zeros(table.layout.traces, dtype=torch.bool)
-    mask[chosen] = True
-    return mask[table.layout.trace].nonzero()[:, 0]
+    lengths = torch.bincount(table.layout.trace)
+    return table.layout.rows_of(some_traces(lengths, _SCREEN_ROWS, generator=generator))

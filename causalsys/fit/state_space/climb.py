@@ -92,7 +92,7 @@ def climb(series: Series, shape: Shape, *, weight: Tensor, generator: torch.Gene
         weight: How much each trace counts, `[1, trace]`.
         generator: Draws the starts.
     """
-    some, counts = _few(series, weight, generator)
+    some, counts = series.some(weight, rows=_SCREEN_ROWS, slack=1.5, generator=generator)
     tried = starts(some, shape, generator=generator)
     few = losses_of(some, shape, counts)
     tried = minimise(few, tried, steps=_SCREEN_STEPS, tolerance=_TOLERANCE)
@@ -185,13 +185,3 @@ def _ordered(system: System) -> System:
     return System(
         system.constant, loading * sign, system.weight, system.keeps[:, order], system.noise
     )
-
-
-def _few(series: Series, weight: Tensor, generator: torch.Generator) -> tuple[Series, Tensor]:
-    """Some traces, on which starts are compared."""
-    if float(series.live.sum()) <= 1.5 * _SCREEN_ROWS:
-        return series, weight
-    order = torch.randperm(series.traces, generator=generator)
-    sizes = series.live.sum(0)[order].cumsum(0)
-    chosen = order[: int((sizes < _SCREEN_ROWS).sum()) + 1]
-    return series.take(chosen), weight[:, chosen]

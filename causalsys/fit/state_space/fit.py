@@ -54,8 +54,8 @@ def fit_state_space(block: Block, table: Table, *, weight: Tensor, training: Tra
     name, generator = place.child.name, training.generator()
     mechanism, series, known = series_of(place, table, generator=generator)
     _check(place, table, mechanism, series)
-    traces = _by_trace(weight, table)
-    series, traces = _some(series, traces, generator)
+    traces = table.layout.mean_by_trace(weight).to(torch.float64)
+    series, traces = series.some(traces, rows=_ROWS, generator=generator)
     shape = Shape(mechanism.count, sum(mechanism.sizes.values()), series.columns.shape[1])
     best = climb(series, shape, weight=traces[:1], generator=generator)
     system = best.system
@@ -249,20 +249,3 @@ def _told(mechanism: LowRankMechanism, number: int) -> str:
         number, level = divmod(number, support.cardinality)
         parts.append(f"{key} = {support.levels[level] if support.levels else level}")
     return ", ".join(reversed(parts))
-
-
-def _by_trace(weight: Tensor, table: Table) -> Tensor:
-    """Weights of rows as weights of traces: their mean, `[member, trace]`."""
-    trace = table.layout.trace
-    total = weight.new_zeros(len(weight), table.layout.traces).index_add(1, trace, weight)
-    return (total / torch.bincount(trace)).to(torch.float64)
-
-
-def _some(series: Series, weight: Tensor, generator: torch.Generator) -> tuple[Series, Tensor]:
-    """Whole traces, drawn at random until there are enough rows."""
-    if float(series.live.sum()) <= _ROWS:
-        return series, weight
-    order = torch.randperm(series.traces, generator=generator)
-    sizes = series.live.sum(0)[order].cumsum(0)
-    chosen = order[: int((sizes < _ROWS).sum()) + 1]
-    return series.take(chosen), weight[:, chosen]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from causalsys.fit.lasting.course import Course
 from causalsys.mechanisms.base import Parents
+from causalsys.mechanisms.draws import some_traces
 from causalsys.mechanisms.features import columns
 from causalsys.mechanisms.low_rank import LowRankMechanism
 
@@ -77,6 +78,23 @@ class Series:
         """The series of these traces."""
         parts = (self.line, self.action, self.columns, self.live)
         return Series(*(part.index_select(-1, traces) for part in parts))
+
+    def some(
+        self, weight: Tensor, *, rows: int, generator: torch.Generator, slack: float = 1.0
+    ) -> tuple[Series, Tensor]:
+        """Whole traces with so many rows, and their weights; all of them if they are few.
+
+        Args:
+            weight: `[member, trace]`.
+            rows: How many rows are enough.
+            generator: Fixes which traces.
+            slack: Up to how many times as many rows all traces are kept.
+        """
+        lengths = self.live.sum(0)
+        if float(lengths.sum()) <= slack * rows:
+            return self, weight
+        chosen = some_traces(lengths, rows, generator=generator)
+        return self.take(chosen), weight[:, chosen]
 
     def less(self, line: Tensor) -> Series:
         """The same with other values."""
