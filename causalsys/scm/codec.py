@@ -88,6 +88,7 @@ def node_to(node: Node) -> dict[str, Any]:
         "per": node.per,
         "mechanism": describe(node.mechanism) if node.mechanism else None,
         "initial": node.initial,
+        "component": node.component,
     }
 
 
@@ -102,6 +103,7 @@ def node_from(values: Mapping[str, Any]) -> Node:
         per=values["per"],
         mechanism=spec_from(mechanism, declared=None) if mechanism else None,
         initial=values["initial"],
+        component=values.get("component"),
     )
 
 

@@ -57,6 +57,7 @@ class Node:
         lasting: Whether its noise may last from step to step: a latent that it reveals, or one
             that its mechanism is said to have a memory of.
         sees: Variables whose noise it sees: a policy that looks at what nobody logs.
+        component: The part of the system that it measures, where that was said.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Node:
     initial: float = 0.0
     lasting: bool = False
     sees: tuple[str, ...] = ()
+    component: str | None = None
 
     @property
     def learned(self) -> bool:
@@ -167,6 +169,7 @@ def _canonical(node: Node) -> dict[str, Any]:
         "mechanism": describe(node.mechanism) if node.mechanism else None,
         "function": _source(node.function) if node.function else None,
         "initial": node.initial,
+        **({"component": node.component} if node.component else {}),
     }
 
 

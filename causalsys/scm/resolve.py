@@ -102,6 +102,7 @@ def _node(
         mechanism=variable.mechanism,
         function=function,
         initial=initial,
+        component=variable.component,
     )
 
 

@@ -50,6 +50,7 @@ class Variable:
         parents: Sequence[Parent] = (),
         *,
         mechanism: MechanismSpec | None = None,
+        component: str | None = None,
     ) -> None:
         self.name = ""
         if not isinstance(support, Support):
@@ -72,7 +73,14 @@ class Variable:
             )
         self.support = support
         self.parents: tuple[Parent, ...] = tuple(parents)
+        if component is not None and (not isinstance(component, str) or not component.strip()):
+            raise DeclarationError(
+                type(self).__name__,
+                found=f"{component!r} as the component",
+                mend='Name the part of the system that it measures: component="payment".',
+            )
         self.mechanism: MechanismSpec | None = mechanism or Auto()
+        self.component = component
 
     def __set_name__(self, owner: type, name: str) -> None:
         if not self.name:
@@ -98,6 +106,7 @@ class Latent(Variable):
         per: "step" when each row has its own, "trace" when a whole trace shares one.
         mechanism: How it comes about, given parents; without parents it is standard normal
             (or a categorical with learned frequencies).
+        component: The part of the system that it belongs to, for root causes.
     """
 
     kind = "latent"
@@ -109,8 +118,9 @@ class Latent(Variable):
         *,
         per: Per = "step",
         mechanism: MechanismSpec | None = None,
+        component: str | None = None,
     ) -> None:
-        super().__init__(support, parents, mechanism=mechanism)
+        super().__init__(support, parents, mechanism=mechanism, component=component)
         if per not in ("step", "trace"):
             raise DeclarationError("Latent", found=f"per={per!r}", mend='Use "step" or "trace".')
         self.per = per
@@ -119,7 +129,15 @@ class Latent(Variable):
 
 
 class Observed(Variable):
-    """A variable that is logged."""
+    """A variable that is logged.
+
+    Args:
+        support: Its support.
+        parents: Its causes.
+        mechanism: How it follows from them; `cs.auto` chooses by default.
+        component: The part of the system that it measures, for root causes: of all variables of
+            one component, the component is what an incident is blamed on.
+    """
 
     kind = "observed"
 
@@ -169,10 +187,15 @@ class Equation(Variable):
     kind = "equation"
 
     def __init__(
-        self, support: Support, function: Function, *, parents: Sequence[Parent] | None = None
+        self,
+        support: Support,
+        function: Function,
+        *,
+        parents: Sequence[Parent] | None = None,
+        component: str | None = None,
     ) -> None:
         arguments = _arguments(function)
-        super().__init__(support, arguments if parents is None else parents)
+        super().__init__(support, arguments if parents is None else parents, component=component)
         if len(arguments) != len(self.parents):
             raise DeclarationError(
                 getattr(function, "__name__", "equation"),
@@ -224,12 +247,15 @@ class Selected:
 
 
 def equation(
-    support: Support, *, parents: Sequence[Parent] | None = None
+    support: Support,
+    *,
+    parents: Sequence[Parent] | None = None,
+    component: str | None = None,
 ) -> Callable[[Function], Equation]:
     """Declare a variable by a function of its parents; the arguments are the parents' names.
 
     With `parents`, the arguments are those variables in that order, whatever they are called:
-    for names that are no Python names.
+    for names that are no Python names. `component` is as for `Observed`.
 
     The function takes and returns tensors shaped `[..., row]` (vectors `[..., row, size]`);
     categorical parents arrive as whole-number codes, booleans as booleans. An argument whose
@@ -249,7 +275,7 @@ def equation(
         >>> Disk.graph.parents("duration")
         ('size', 'speed')
     """
-    return lambda function: Equation(support, function, parents=parents)
+    return lambda function: Equation(support, function, parents=parents, component=component)
 
 
 def transition(state: State | str) -> Callable[[Function], Transition]:
