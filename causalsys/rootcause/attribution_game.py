@@ -1,0 +1,164 @@
+"""The game over noises: a coalition's variables keep a row's own noise, the others draw theirs.
+
+Its value is what is left of the row's anomaly score then (`attribution_score`). All coalitions, all
+rows and all draws are evaluated together, in parts that fit a processor's cache, with the same draws
+for every coalition and every row. Where the target is a sum of one term per noise, as in linear
+models, a coalition's draws are sorted once for all rows instead.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from causalsys.mechanisms.base import Mechanism
+from causalsys.mechanisms.linear import LinearMechanism
+from causalsys.rootcause.attribution_score import Measure, Score, Tail
+from causalsys.rootcause.attribution_sweep import Plan, Sweep
+from causalsys.rootcause.shapley import Design
+from causalsys.scm.declaration import Node
+from causalsys.scm.supports import Fraction, Positive
+
+_CELLS = 1 << 19
+"""Values of the widest variable that are computed at once: 4 MiB, which caches hold."""
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseGame:
+    """The game over the noises of rows, under one draw of the parameters.
+
+    Attributes:
+        sweep: The target and its causes.
+        mechanisms: Each with one member.
+        own: The rows' noises, `[row, ...]`.
+        seen: The rows' target, `[row]`.
+        draws: How often the noise of who is not in a coalition is drawn.
+        measure: What is attributed.
+        tail: Which values of the target are extreme.
+        seed: Fixes the draws.
+    """
+
+    sweep: Sweep
+    mechanisms: Mapping[str, Mechanism]
+    own: Mapping[str, Tensor]
+    seen: Tensor
+    draws: int
+    measure: Measure
+    tail: Tail
+    seed: int
+
+    def play(self, design: Design, *, turn: int) -> tuple[Tensor, Tensor]:
+        """The contributions `[player, row]`, and what they add up to `[row]`.
+
+        Args:
+            design: Which coalitions.
+            turn: Which draws of the noise.
+        """
+        drawn = self._drawn(turn)
+        nobody = self.sweep.plan(design.coalitions[:1])
+        marginal = self._values(nobody, self.own, drawn, slice(0, 1), slice(0, self.draws))
+        score = Score.of(self.seen, marginal.reshape(-1), measure=self.measure, tail=self.tail)
+        inner = Design(design.coalitions[1:-1])
+        worth = self._worth(inner, score, drawn) if len(inner.coalitions) else score.seen[:0]
+        worth = worth.reshape(-1, len(self.seen))
+        values = torch.cat([score.nobody[None], worth, score.everybody[None]])
+        return design.contributions(values), score.total
+
+    def _worth(self, design: Design, score: Score, drawn: Mapping[str, Tensor]) -> Tensor:
+        """What each coalition is worth, `[coalition, row]`."""
+        terms = self._terms(drawn) if self._sums() else None
+        if terms is None:
+            return self._swept(self.sweep.plan(design.coalitions), score, drawn)
+        base, own, anew = terms
+        size = max(_CELLS // self.draws, 1)
+        parts = torch.from_numpy(design.coalitions).double().split(size)
+        return torch.cat(
+            [score.of_sums(base + inside @ own, (1 - inside) @ anew) for inside in parts]
+        )
+
+    def _swept(self, plan: Plan, score: Score, drawn: Mapping[str, Tensor]) -> Tensor:
+        """The same by a sweep over all variables."""
+        rows, cells = len(self.seen), max(_CELLS // plan.widest, 1)
+        height = min(rows, max(cells // min(self.draws, 64), 1))
+        width = min(self.draws, max(cells // height, 1))
+        sums = score.seen.new_zeros(len(plan.target), rows)
+        for top in range(0, rows, height):
+            some = slice(top, min(top + height, rows))
+            for start in range(0, self.draws, width):
+                draws = slice(start, min(start + width, self.draws))
+                values = self._values(plan, self.own, drawn, some, draws)
+                sums[:, some] += score.summed(values, some)[plan.target]
+        return score.finish(sums, self.draws)
+
+    def _values(
+        self,
+        plan: Plan,
+        own: Mapping[str, Tensor],
+        drawn: Mapping[str, Tensor],
+        rows: slice,
+        draws: slice,
+    ) -> Tensor:
+        """The target of some rows under some draws, `[its coalition, row, draw]`."""
+        height, width = rows.stop - rows.start, draws.stop - draws.start
+
+        def valued(node: Node, inside: Tensor, parents: Mapping[str, Tensor]) -> Tensor:
+            mine, anew = own[node.name][rows, None], drawn[node.name][None, draws]
+            mask = inside.reshape(-1, *[1] * mine.dim())
+            noise = torch.where(mask, mine, anew)
+            noise = noise.reshape(len(inside), 1, height * width, *noise.shape[3:])
+            value = self.mechanisms[node.name].push(noise, parents)
+            return value.expand(len(inside), *value.shape[1:])
+
+        found = self.sweep.run(plan, valued)
+        return found.reshape(len(found), height, width).double()
+
+    def _drawn(self, turn: int) -> dict[str, Tensor]:
+        """Noise of every player, `[draw, ...]`; the same for every member and coalition."""
+        found = {}
+        for name in self.sweep.players:
+            seed = zlib.crc32(f"{self.seed}/{name}/{turn}".encode())
+            generator = torch.Generator().manual_seed(seed)
+            found[name] = self.mechanisms[name].draw_noise((self.draws,), generator=generator)
+        return found
+
+    def _sums(self) -> bool:
+        """Whether the target is a sum of one term per noise, by the shape of the mechanisms."""
+        for node in self.sweep.nodes:
+            if node.function is not None or self.sweep.schema.supports[node.name].size:
+                return False
+            if not node.parents and node.name != self.sweep.target:
+                continue  # A root may be anything.
+            mechanism = self.mechanisms[node.name]
+            linked = isinstance(mechanism.support, Positive | Fraction)
+            if not isinstance(mechanism, LinearMechanism) or mechanism.scale != "raw" or linked:
+                return False
+        return True
+
+    def _terms(self, drawn: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor] | None:
+        """The sum's terms: a constant, the rows' `[player, row]` and the draws' `[player, draw]`.
+
+        A term is what the target gains when one noise leaves zero and all others stay there. That
+        nothing else is gained when they leave together is tried out; if it is, there are no terms.
+        """
+        rows, count = len(self.seen), len(self.sweep.players)
+        both = {name: torch.cat([self.own[name], drawn[name]]) for name in self.sweep.players}
+        zero = {name: torch.zeros_like(each[:1]) for name, each in both.items()}
+        one = np.concatenate([np.zeros((1, count), bool), np.eye(count, dtype=bool)])
+        plan = self.sweep.plan(one)
+        width = rows + self.draws
+        values = self._values(plan, both, zero, slice(0, width), slice(0, 1))[plan.target, :, 0]
+        base, terms = values[0, 0], values[1:] - values[:1]
+        whole = self.sweep.plan(np.ones((1, count), bool))
+        together = self._values(whole, both, zero, slice(0, width), slice(0, 1))[0, :, 0]
+        off = (together - base - terms.sum(0)).abs()
+        if bool((off > 1e-8 * (1 + terms.abs().sum(0))).any()):
+            return None
+        return base, terms[:, :rows], terms[:, rows:]
+
+
+__all__ = ["NoiseGame"]
