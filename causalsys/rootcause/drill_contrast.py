@@ -1,0 +1,226 @@
+"""Is a slice worse than the rest? And is it still so when the other dimensions are held fixed?
+
+Both are differences of differences: what changed in the slice, less what changed outside it. A
+change that all requests share cancels, so that it cannot make a slice stand out.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalsys.rootcause.drill_cells import Cells, Floats, Period, grouped, summed
+from causalsys.rootcause.drill_search import Candidate
+from causalsys.rootcause.drill_space import Scale
+
+BORROWED = 4.0
+"""So many rows' worth of the model's variance is mixed into a slice's own: it may have seen none."""
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Sums over cells of the rows' residuals `e` and weights `w`.
+
+    Attributes:
+        rows: Rows.
+        weights: Sum of `w`.
+        gaps: Sum of `e`.
+        squares: Sum of `e**2`.
+        crossed: Sum of `e * w`.
+        heavy: Sum of `w**2`.
+    """
+
+    rows: Floats
+    weights: Floats
+    gaps: Floats
+    squares: Floats
+    crossed: Floats
+    heavy: Floats
+
+    @classmethod
+    def of(cls, period: Period, expected: Floats) -> Moments:
+        """Those of a period whose rate is `expected`, `[cell]`."""
+        gap = period.residuals(expected)
+        return cls(
+            period.rows,
+            period.weights,
+            period.sums(gap),
+            period.sums(gap**2),
+            period.sums(gap * period.weight),
+            period.sums(period.weight**2),
+        )
+
+    def less(self, shift: Floats) -> Moments:
+        """The same after each request's rate is lowered by `shift`, `[cell]`."""
+        return Moments(
+            self.rows,
+            self.weights,
+            self.gaps - shift * self.weights,
+            self.squares - 2 * shift * self.crossed + shift**2 * self.heavy,
+            self.crossed - shift * self.heavy,
+            self.heavy,
+        )
+
+    def mean(self, inside: Mask, scale: Scale) -> tuple[float, float, float]:
+        """The effect in some cells, its variance, and the rows that both rest on."""
+        unit = scale.unit[inside]
+        reach = float(self.weights[inside] @ unit)
+        rows = float(self.rows[inside].sum())
+        if reach <= 0:
+            return 0.0, np.inf, 0.0
+        effect = float(self.gaps[inside].sum()) / reach
+        each = effect * unit
+        own = self.squares[inside] - 2 * each * self.crossed[inside] + each**2 * self.heavy[inside]
+        spread = max(float(own.sum()), 0.0) * rows / max(rows - 1, 1.0)
+        model = float(self.weights[inside] @ scale.variance[inside])
+        mixed = (rows * spread + BORROWED * model) / (rows + BORROWED)
+        return effect, mixed / reach**2, rows
+
+
+def prior(cells: Cells, candidate: Candidate, scale: Scale) -> float:
+    """How far a slice's normal rate may lie from what its levels make expected, as a variance."""
+    weights, found = cells.after.weights, scale.cell_variance
+    for d, levels in candidate.where:
+        inside = np.isin(cells.codes[d], levels)
+        each = scale.level_variance[d][cells.codes[d][inside]]
+        found += float(weights[inside] @ each) / max(float(weights[inside].sum()), 1e-300)
+    return max(found, scale.unsure)
+
+
+def p_value(
+    cells: Cells,
+    candidate: Candidate,
+    *,
+    normal: Moments,
+    incident: Moments,
+    terms: tuple[Scale, ...],
+) -> float:
+    """Of the claim that the slice changed as the rest did, corrected for the slices looked at.
+
+    It must not hold on any scale: a factor that all share moves some slices by more than others,
+    and is no reason to name these. Welch's test on each; Bonferroni over the slices of its form.
+    """
+    from scipy.special import stdtr
+
+    inside, worst = candidate.mask(cells), 0.0
+    for scale in terms:
+        known = prior(cells, candidate, scale)
+        parts = [incident.mean(inside, scale), incident.mean(~inside, scale)]
+        change = parts[0][0] - parts[1][0]
+        spread = [(part[1], part[2]) for part in parts]
+        usual, variance, rows = normal.mean(inside, scale)
+        trust = known / (known + variance) if np.isfinite(variance) else 0.0
+        change -= trust * usual
+        spread.append((known * (1 - trust) if trust < 1 else variance, max(rows, 20.0)))
+        usual, variance, rows = normal.mean(~inside, scale)
+        if np.isfinite(variance):
+            change += usual
+            spread.append((variance, rows))
+        total = sum(each for each, _ in spread)
+        free = total**2 / sum(each**2 / max(rows - 1, 1.0) for each, rows in spread)
+        if not np.isfinite(total) or total <= 0:
+            return 1.0
+        worst = max(worst, 2 * float(stdtr(free, -abs(change) / np.sqrt(total))))
+    return min(1.0, worst * candidate.looks)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A slice against other requests with the same values of the other dimensions.
+
+    Attributes:
+        effect: How much more a request of the slice changed; None where there are none to compare.
+        error: Its standard error.
+        comparable: The share of the slice's requests that have such counterparts.
+    """
+
+    effect: float | None
+    error: float
+    comparable: float
+
+
+def held_fixed(
+    cells: Cells, candidate: Candidate, *, normal: Moments, incident: Moments, scale: Scale
+) -> Held:
+    """Compare within strata, weighted as by Mantel and Haenszel (JNCI 22, 1959).
+
+    Args:
+        cells: The cells.
+        candidate: The slice.
+        normal: The normal period's moments; what the slice differs by there is taken off.
+        incident: The incident's moments, less the effects of other slices.
+        scale: The scale of amounts per request.
+    """
+    inside = candidate.mask(cells)
+    others = [d for d in range(len(cells.dimensions)) if d not in dict(candidate.where)]
+    stratum = np.zeros(len(inside), dtype=np.int64)
+    if others:
+        sizes = [len(cells.levels[d]) for d in others]
+        stratum, _ = grouped(cells.codes[np.asarray(others)], sizes)
+    size = int(stratum.max()) + 1
+    effect, error, comparable = _stratified(incident, inside, stratum, size, scale)
+    if effect is None:
+        return Held(None, np.inf, 0.0)
+    usual, noise, _ = _stratified(normal, inside, stratum, size, scale)
+    known = prior(cells, candidate, scale)
+    trust = known / (known + noise**2) if usual is not None else 0.0
+    spread = error**2 + (known * (1 - trust) if trust < 1 else noise**2)
+    return Held(effect - trust * (usual or 0.0), float(np.sqrt(spread)), comparable)
+
+
+def _stratified(
+    moments: Moments, inside: Mask, stratum: NDArray[np.int64], size: int, scale: Scale
+) -> tuple[float | None, float, float]:
+    sums = [
+        (summed(stratum, moments.weights * side, size), summed(stratum, moments.gaps * side, size))
+        for side in (inside, ~inside)
+    ]
+    (ours, our_gap), (theirs, their_gap) = sums
+    both = (ours > 0) & (theirs > 0)
+    if not both.any():
+        return None, np.inf, 0.0
+    ours_in, theirs_in = ours[both], theirs[both]
+    weight = ours_in * theirs_in / (ours_in + theirs_in)
+    effects = our_gap[both] / ours_in - their_gap[both] / theirs_in
+    # A request's variance is taken to be the same in all strata of one side.
+    each = [
+        moments.mean(side, scale)[1] * float(moments.weights[side].sum())
+        for side in (inside, ~inside)
+    ]
+    spread = each[0] / ours_in + each[1] / theirs_in
+    total = weight.sum()
+    return (
+        float(weight @ effects / total),
+        float(np.sqrt(weight**2 @ spread) / total),
+        float(ours_in.sum() / ours.sum()),
+    )
+
+
+def aliases(cells: Cells, candidate: Candidate, *, depth: int) -> list[Candidate]:
+    """Other slices, as short or shorter, with the same rows of the incident."""
+    live = cells.after.weights > 0
+    inside = candidate.mask(cells) & live
+    widest = max((len(levels) for _, levels in candidate.where), default=1)
+    parts = {}
+    for d, levels in enumerate(cells.levels):
+        own = tuple(int(code) for code in np.unique(cells.codes[d][inside]))
+        if len(own) <= max(widest, 3) and len(own) < len(levels):
+            parts[d] = (own, np.isin(cells.codes[d], own))
+    found: list[Candidate] = []
+    for length in range(1, min(depth, len(candidate.where)) + 1):
+        for dims in itertools.combinations(parts, length):
+            where = tuple((d, parts[d][0]) for d in dims)
+            rows = np.logical_and.reduce([parts[d][1] for d in dims]) & live
+            if where != candidate.where and bool((rows == inside).all()):
+                found.append(Candidate(where, candidate.scale, candidate.gain, candidate.looks))
+    # A conjunction that only adds what an alias already says is not one more.
+    return [
+        each
+        for each in found
+        if not any(set(other.where) < set(each.where) for other in [*found, candidate])
+    ]

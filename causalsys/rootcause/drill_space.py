@@ -1,0 +1,205 @@
+"""The slices that are looked at: conjunctions of values with rows enough, up to some length.
+
+They are numbered once, level by level as in Apriori (Agrawal and Srikant, VLDB 1994): rows of a
+conjunction are rows of all its parts, so a part that is too thin, or whose rows cannot carry the
+least share that would be reported, rules out everything below it (the upper bound of SliceLine,
+Sagadeeva and Boehm, SIGMOD 2021, on sums in place of errors). So a search over three dimensions of
+a thousand values each meets only what can matter.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalsys.rootcause.drill_baseline import Baseline
+from causalsys.rootcause.drill_cells import Cells, Codes, Floats, grouped, summed
+
+PRIOR_ROWS = 20.0
+"""What the other levels tell of a slice is never worth more than so many of its own normal rows."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """In which terms a slice is affected: so much more per request, or so many times as much.
+
+    Attributes:
+        relative: Whether it is a multiple of what is expected.
+        unit: What an effect of one adds to the rate of a request in each cell, `[cell]`.
+        variance: Variance of a request, `[cell]`.
+        level_variance: How well level effects are known in these terms, by dimension.
+        cell_variance: Variance of the cells' own effects in these terms.
+    """
+
+    relative: bool
+    unit: Floats
+    variance: Floats
+    level_variance: tuple[Floats, ...]
+    cell_variance: float
+
+    @property
+    def unsure(self) -> float:
+        """How sure the baseline may be at most, in terms of one row's variance."""
+        return float((self.variance / self.unit**2).mean()) / PRIOR_ROWS
+
+
+def scales(baseline: Baseline) -> tuple[Scale, ...]:
+    """The scales on which slices can be affected alike."""
+    ones = np.ones_like(baseline.expected)
+    kinds = [(False, ones)]
+    if baseline.positive:
+        kinds.append((True, np.maximum(baseline.expected, baseline.floor)))
+    return tuple(
+        Scale(
+            relative,
+            unit,
+            baseline.variance,
+            tuple(v * _turned(baseline, relative) for v in baseline.level_variance),
+            baseline.cell_variance * _turned(baseline, relative),
+        )
+        for relative, unit in kinds
+    )
+
+
+def _turned(baseline: Baseline, relative: bool) -> float:
+    """What turns a variance on the link's scale into one on another."""
+    if baseline.relative == relative:
+        return 1.0
+    return baseline.mean**2 if baseline.relative else baseline.mean**-2
+
+
+@dataclass(frozen=True)
+class Known:
+    """What stays as it is while slices are searched: one scale, the groups of one `Family`.
+
+    Attributes:
+        info: Information of the incident's rows about a group's effect, `[group]`.
+        normal: The group's effect in the normal period, which its change is taken from.
+        weight: Information about the change, the normal period's uncertainty included.
+        reach: What an effect of one adds to the sum over the incident.
+    """
+
+    info: Floats
+    normal: Floats
+    weight: Floats
+    reach: Floats
+
+
+@dataclass(frozen=True)
+class Family:
+    """All slices over the same dimensions.
+
+    Attributes:
+        dimensions: Which.
+        place: The cells that belong to some slice of the family.
+        group: Which slice, for each of these.
+        codes: The levels of each slice, `[dimension, slice]`.
+        allowed: Whether a slice may be reported, `[slice]`.
+        known: By scale.
+    """
+
+    dimensions: tuple[int, ...]
+    place: Codes
+    group: Codes
+    codes: Codes
+    allowed: NDArray[np.bool_]
+    known: tuple[Known, ...]
+
+    def sums(self, each: Floats) -> Floats:
+        """What a number per cell adds up to in each slice."""
+        return summed(self.group, each[self.place], self.codes.shape[1])
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a slice must have to be looked at.
+
+    Attributes:
+        depth: At most so many conditions.
+        rows: At least so many rows in the incident, and as many outside.
+        excess: At least so much of the incident's sum.
+    """
+
+    depth: int
+    rows: int
+    excess: float
+
+
+def families(
+    cells: Cells, baseline: Baseline, *, limits: Limits, terms: tuple[Scale, ...]
+) -> list[Family]:
+    """All slices that can be reported, by their dimensions, short ones first."""
+    after = cells.after
+    gap = after.values - after.weights * baseline.expected
+    shift = abs(gap.sum()) / after.weights.sum()
+    live: dict[tuple[int, ...], NDArray[np.bool_]] = {}
+    found: list[Family] = []
+    for length in range(1, min(limits.depth, len(cells.dimensions)) + 1):
+        for dims in itertools.combinations(range(len(cells.dimensions)), length):
+            alive = np.ones(cells.codes.shape[1], dtype=bool)
+            for part in itertools.combinations(dims, length - 1):
+                alive &= live.get(part, alive)
+            if length > 1 and not alive.any():
+                live[dims] = alive
+                continue
+            family, keep = _family(cells, dims, np.flatnonzero(alive), gap, shift, limits)
+            live[dims] = np.zeros_like(alive)
+            live[dims][family.place[keep[family.group]]] = True
+            known = tuple(_known(cells, baseline, family, scale) for scale in terms)
+            if family.allowed.any():
+                found.append(
+                    Family(dims, family.place, family.group, family.codes, family.allowed, known)
+                )
+    return found
+
+
+def _family(
+    cells: Cells,
+    dims: tuple[int, ...],
+    place: Codes,
+    gap: Floats,
+    shift: float,
+    limits: Limits,
+) -> tuple[Family, NDArray[np.bool_]]:
+    """The groups over some dimensions, and which of them may have parts worth a look."""
+    codes = cells.codes[np.asarray(dims)][:, place]
+    group, first = grouped(codes, [len(cells.levels[d]) for d in dims])
+    whole = Family(dims, place, group, codes[:, first], np.zeros(0, dtype=bool), ())
+    rows = whole.sums(cells.after.rows)
+    # A slice cannot carry more than the gaps of one sign that its cells have.
+    mass = np.maximum(whole.sums(np.maximum(gap, 0)), whole.sums(np.maximum(-gap, 0)))
+    mass += shift * whole.sums(cells.after.weights)
+    keep = (rows >= limits.rows) & (mass >= limits.excess)
+    allowed = keep & (cells.after.rows.sum() - rows >= limits.rows)
+    if not keep.any():
+        return Family(dims, place[:0], group[:0], codes[:, :0], allowed[:0], ()), keep
+    # Numbered anew without the thin ones, which are the most where dimensions are large.
+    rank = np.cumsum(keep) - 1
+    stay = keep[group]
+    short = Family(
+        dims, place[stay], rank[group[stay]], codes[:, first][:, keep], allowed[keep], ()
+    )
+    return short, np.ones(int(keep.sum()), dtype=bool)
+
+
+def _known(cells: Cells, baseline: Baseline, family: Family, scale: Scale) -> Known:
+    if not family.allowed.size:
+        empty = np.zeros(0)
+        return Known(empty, empty, empty, empty)
+    pull = scale.unit / scale.variance
+    info = family.sums(cells.after.weights * scale.unit * pull)
+    own = family.sums(cells.before.weights * scale.unit * pull)
+    gap = family.sums((cells.before.values - cells.before.weights * baseline.expected) * pull)
+    prior = np.full(family.codes.shape[1], scale.cell_variance)
+    for row, d in zip(family.codes, family.dimensions, strict=True):
+        prior += scale.level_variance[d][row]
+    held = own + 1 / np.maximum(prior, scale.unsure)
+    return Known(
+        info,
+        gap / held,
+        1 / (1 / np.maximum(info, 1e-300) + 1 / held),
+        family.sums(cells.after.weights * scale.unit),
+    )
