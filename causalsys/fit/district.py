@@ -46,6 +46,7 @@ def fit_district(block: Block, table: Table, *, weight: Tensor, training: Traini
     Raises:
         FitError: The block cannot be fitted to the table.
     """
+    _check_priors(block, table)
     if has_low_rank(block, table.schema.declaration):
         return fit_state_space(block, table, weight=weight, training=training)
     if has_chain(block, table):
@@ -99,6 +100,20 @@ def fit_district(block: Block, table: Table, *, weight: Tensor, training: Traini
     )
     guides = () if trained.guide is None else (trained.guide,)
     return Parts(dict(trained.scope.mechanisms), guides, _reports(block, trained.scope), (report,))
+
+
+def _check_priors(block: Block, table: Table) -> None:
+    """Refuse priors on slopes where latents last, whose fits do not know them."""
+    declaration = table.schema.declaration
+    if not (has_low_rank(block, declaration) or has_chain(block, table)):
+        return
+    for name in block.variables:
+        if getattr(declaration.nodes[name].mechanism, "prior", ()):
+            raise FitError(
+                name,
+                found="a prior on slopes beside a latent that lasts from step to step",
+                mend="Drop the prior, or declare the latent as new in every step.",
+            )
 
 
 def _check_rows(block: Block, scope: Scope) -> None:

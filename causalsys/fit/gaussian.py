@@ -1,13 +1,13 @@
 """The exact maximum-likelihood fit of linear districts with normal latents.
 
 The likelihood needs the data only through one matrix of cross moments, so rows cost nothing
-while it is maximised.
+while it is maximised. Priors on slopes count beside it (`slope_pull`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,6 +16,7 @@ from torch.nn.functional import pad
 
 from causalsys.fit.factors import Factors
 from causalsys.fit.joint import Scope
+from causalsys.fit.slope_pull import SlopePull
 from causalsys.mechanisms.base import Mechanism
 from causalsys.mechanisms.quasi_newton import minimise
 
@@ -62,7 +63,8 @@ def maximise(scope: Scope, *, weight: Tensor, generator: torch.Generator) -> Max
     best = tries[scores.argsort(stable=True)[: int(good.sum())]]
     best = problem.aligned(best, problem.upright(best[:1]))
     aligned = best[torch.arange(len(weight)) % len(best)]
-    points = minimise(problem.losses, aligned, steps=_STEPS)
+    problem = replace(problem, pull=problem.pull.drawn(len(weight), generator=generator))
+    points = minimise(problem.losses, problem.leaning(aligned), steps=_STEPS)
     return Maximum(problem.mechanisms(problem.aligned(points, points[:1])), len(best), _ATTEMPTS)
 
 
@@ -80,6 +82,7 @@ class _Problem:
     slopes: tuple[int, ...]
     mask: Tensor
     rows: int
+    pull: SlopePull
 
     @classmethod
     def of(cls, factors: Factors, weight: Tensor) -> _Problem:
@@ -110,7 +113,13 @@ class _Problem:
         for index, node in enumerate(factors.variables):
             for name in factors.columns(node):
                 mask[index, factors.latents[name]] = True
-        return cls(factors, moments, torch.stack(spreads), tuple(slopes), mask, weight.shape[1])
+        regressions = [
+            (factors.mechanism(node), factors.observed(node), spread)
+            for node, spread in zip(factors.variables, spreads, strict=True)
+        ]
+        pull = SlopePull.of(regressions, wide=_PRIOR)
+        spread = torch.stack(spreads)
+        return cls(factors, moments, spread, tuple(slopes), mask, weight.shape[1], pull)
 
     def only(self, index: Tensor) -> _Problem:
         """The problem of the members `index`."""
@@ -118,18 +127,34 @@ class _Problem:
 
     def start(self, generator: torch.Generator) -> Tensor:
         """Least squares without latents, plus random loadings, one point per member."""
-        members, row = len(self.moments), 0
-        parts = []
-        for count in self.slopes:
-            x = slice(row + 1, row + 1 + count)
-            gram, moment = self.moments[:, x, x], self.moments[:, x, row]
-            ridge = 1e-8 * torch.eye(count, dtype=gram.dtype)
-            parts.append(torch.linalg.solve(gram + ridge, moment))
-            row += 1 + count
+        members = len(self.moments)
+        parts = [
+            self.pull.guess(index, gram, moment, rows=self.rows)
+            for index, (gram, moment) in enumerate(self._regressions())
+        ]
         size = int(self.mask.sum())
         draws = torch.randn(members, size, generator=generator, dtype=self.moments.dtype)
         scales = torch.full((members, len(self.slopes)), math.log(0.5), dtype=draws.dtype)
         return torch.cat([*parts, 0.6 * draws, scales], -1)
+
+    def leaning(self, points: Tensor) -> Tensor:
+        """The points moved as far as the means of the slopes' priors were."""
+        if len(self.pull.mean) == 1:
+            return points
+        moves = [
+            self.pull.shift(index, gram, rows=self.rows)
+            for index, (gram, _) in enumerate(self._regressions())
+        ]
+        move = torch.cat(moves, -1)
+        return points + pad(move, (0, points.shape[1] - move.shape[1]))
+
+    def _regressions(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """For each variable the moments of its slopes' columns, and those with itself."""
+        row = 0
+        for count in self.slopes:
+            x = slice(row + 1, row + 1 + count)
+            yield self.moments[:, x, x], self.moments[:, x, row]
+            row += 1 + count
 
     def losses(self, points: Tensor, whose: Tensor) -> Tensor:
         """The negative log likelihood per row, up to a constant, of the members `whose`."""
@@ -147,8 +172,8 @@ class _Problem:
         root, failed = torch.linalg.cholesky_ex(covariance)
         log_det = 2 * root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         fit = torch.cholesky_solve(residual, root).diagonal(dim1=-2, dim2=-1).sum(-1)
-        wide = (loading**2).sum((-1, -2)) + sum((part[:, 1:] ** 2).sum(-1) for part in slopes)
-        loss = 0.5 * (log_det + fit) + 0.5 * wide / (_PRIOR * self.rows)
+        prior = (loading**2).sum((-1, -2)) / _PRIOR + self.pull.penalty(slopes, whose)
+        loss = 0.5 * (log_det + fit) + 0.5 * prior / self.rows
         return torch.where(failed > 0, torch.full_like(loss, torch.inf), loss)
 
     def upright(self, point: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from causalsys.fit.joint import Scope
 from causalsys.fit.posterior import propose, summed_out
 from causalsys.fit.program import guide as guide_program
 from causalsys.fit.program import model as model_program
+from causalsys.fit.slope_pull import log_prior, spread
 from causalsys.mechanisms.training import Training
 
 _LOOK_EVERY = 50
@@ -132,7 +133,9 @@ def train(district: District, *, training: Training, warmed: bool = False) -> Ou
             warm = 1.0 if warmed else min(1.0, (step + 1) / (_WARM_UP * training.steps))
             batch = learn.take(_batch(learn, training.batch, generator))
             optimiser.zero_grad()
-            _loss(batch.with_parameters(parameters), prior_weight=warm).backward()
+            tried = batch.with_parameters(parameters)
+            loss = _loss(tried, prior_weight=warm)
+            (loss - log_prior(tried.scope.mechanisms) / learn.scope.rows).backward()
             torch.nn.utils.clip_grad_norm_(parameters.values(), 10.0 * len(best_score))
             optimiser.step()
             schedule.step()
@@ -149,7 +152,11 @@ def train(district: District, *, training: Training, warmed: bool = False) -> Ou
             if since >= training.patience:
                 converged = True
                 break
-    return _chosen(district.with_parameters(best), best_score, converged=converged)
+    outcome = _chosen(district.with_parameters(best), best_score, converged=converged)
+    kept = outcome.district
+    wider = spread(kept.scope, weight=kept.weight, generator=generator)
+    kept = replace(kept, scope=kept.scope.with_mechanisms(wider))
+    return replace(outcome, district=kept)
 
 
 def _loss(district: District, *, prior_weight: float) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from causalsys.mechanisms.base import Parents, Sample
+from causalsys.mechanisms.slope_posterior import Shrunken, SlopePrior, shrunken
 
 _SLICE = 32_768
 _SINGULAR = 1e-10
@@ -27,12 +28,16 @@ class LeastSquares:
             heteroscedasticity (HC3; MacKinnon and White, 1985).
         log_scale: `[member, 1]`, of the residuals; its variance is by their fourth moment.
         rank: The rank of the design; below the number of columns, some of them say the same,
-            and the solution is the one of least norm.
+            and the solution is the one of least norm, unless a prior decides.
+        decided: How many coefficients the data decide: the rank, or less under a prior.
+        settled: The rank of data and prior together.
     """
 
     coefficients: Tensor
     log_scale: Tensor
     rank: int
+    decided: float
+    settled: int
 
 
 def least_squares(
@@ -40,6 +45,7 @@ def least_squares(
     equations: Callable[[Tensor, Parents], tuple[Tensor, Tensor]],
     *,
     generator: torch.Generator,
+    prior: SlopePrior | None = None,
 ) -> LeastSquares:
     """Fit the right-hand sides of equations by their columns.
 
@@ -51,6 +57,8 @@ def least_squares(
         equations: From values and parents to the columns `[member, column, row]` and the
             right-hand side `[member, row]`.
         generator: Fixes the draws.
+        prior: Gaussian priors on some coefficients, the constant's place included; the draws are
+            then from the posterior.
     """
 
     def slices() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -62,11 +70,23 @@ def least_squares(
 
     kept = list(slices()) if sample.rows <= _SLICE else None
     again = slices if kept is None else lambda: iter(kept)
-    estimate, inverse, rank = _estimated(again)
+    gram, moment = _products(again)
+    estimate, inverse, rank = _estimated(gram, moment)
+    posterior: Shrunken | None = None
+    if prior is not None:
+        square, weight = _squares(again, estimate)
+        posterior = shrunken(
+            gram, moment, square=square, weight=weight, rows=sample.rows, prior=prior
+        )
+        estimate, inverse = posterior.mode, posterior.bread
     score, log_scale, error = _residual(again, estimate, inverse)
-    freedom = sample.rows / max(sample.rows - rank, 1)
-    root = torch.linalg.eigh(score)
-    half = inverse @ (root.eigenvectors * root.eigenvalues.clamp(min=0).sqrt().unsqueeze(-2))
+    if posterior is None:
+        root = torch.linalg.eigh(score)
+        half = inverse @ (root.eigenvectors * root.eigenvalues.clamp(min=0).sqrt().unsqueeze(-2))
+    else:
+        half = posterior.halves(score)
+    decided = rank if posterior is None else posterior.decided
+    freedom = sample.rows / max(sample.rows - decided, 1)
     width = half.shape[-1]
     draws = centred_draws(sample.members, width + 1, generator=generator).to(half)
     return LeastSquares(
@@ -74,6 +94,8 @@ def least_squares(
         # Unbiased in the number of coefficients, as least squares is taught.
         log_scale + 0.5 * math.log(freedom) + error * draws[:, width],
         rank,
+        decided,
+        rank if posterior is None else posterior.rank,
     )
 
 
@@ -91,18 +113,36 @@ def centred_draws(members: int, size: int, *, generator: torch.Generator) -> Ten
     return draws
 
 
-def _estimated(slices: Slices) -> tuple[Tensor, Tensor, int]:
-    """The estimate, the inverse of the Gram matrix (of its range, if singular), and its rank."""
+def _products(slices: Slices) -> tuple[Tensor, Tensor]:
+    """The Gram matrix `[lead, column, column]`, and the moments `[lead, column]`."""
     grams, moments = [], []
     for full, line, weight in slices():
         weighted = full * weight
         grams.append(weighted @ full.mT)
         moments.append(weighted @ line.unsqueeze(-1))
-    values, vectors = torch.linalg.eigh(torch.stack(grams).sum(0))
+    return torch.stack(grams).sum(0), torch.stack(moments).sum(0).squeeze(-1)
+
+
+def _estimated(gram: Tensor, moment: Tensor) -> tuple[Tensor, Tensor, int]:
+    """The estimate, the inverse of the Gram matrix (of its range, if singular), and its rank."""
+    values, vectors = torch.linalg.eigh(gram)
     kept = values > _SINGULAR * values.amax(-1, keepdim=True)
     inverse = torch.where(kept, 1 / values.clamp(min=1e-300), torch.zeros_like(values))
     solve = (vectors * inverse.unsqueeze(-2)) @ vectors.mT
-    return (solve @ torch.stack(moments).sum(0)).squeeze(-1), solve, int(kept[0].sum())
+    return (solve @ moment.unsqueeze(-1)).squeeze(-1), solve, int(kept[0].sum())
+
+
+def _squares(slices: Slices, estimate: Tensor) -> tuple[Tensor, Tensor]:
+    """The weighted mean square that an estimate leaves, `[lead]`, and the sum of the weights."""
+    squares, weights, largest = [], [], []
+    for full, line, weight in slices():
+        residual = line - (estimate.unsqueeze(-2) @ full).squeeze(-2)
+        squares.append(residual**2 @ weight)
+        weights.append(weight.sum())
+        largest.append(residual.abs().amax(-1))
+    total = torch.stack(weights).sum()
+    least = (1e-9 * (1 + torch.stack(largest).amax(0))) ** 2
+    return torch.maximum(torch.stack(squares).sum(0) / total, least), total
 
 
 def _residual(slices: Slices, estimate: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor, Tensor]:

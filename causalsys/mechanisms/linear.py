@@ -16,6 +16,7 @@ from causalsys.mechanisms.draws import bootstrap, some_rows
 from causalsys.mechanisms.features import Scale, design, plus_weighted
 from causalsys.mechanisms.least_squares import least_squares
 from causalsys.mechanisms.residual import order_of
+from causalsys.mechanisms.slope_posterior import SlopePrior
 from causalsys.mechanisms.training import Training
 
 _ENOUGH = 200_000
@@ -28,7 +29,8 @@ class LinearMechanism(Additive):
 
     Member 0 has the least-squares estimate; the others are drawn from its sampling
     distribution with a heteroscedasticity-robust covariance (`least_squares`), so that their
-    spread is the parameters' uncertainty.
+    spread is the parameters' uncertainty. With priors on some slopes, member 0 has the posterior
+    mode and the others are draws from the posterior (`slope_posterior`).
     """
 
     @property
@@ -90,17 +92,37 @@ class LinearMechanism(Additive):
                 mend=f"Give at least {width + 2} rows, or fewer parents.",
             )
         generator = training.generator()
-        found = least_squares(sample, started._equations, generator=generator)
+        prior = started.slope_prior
+        found = least_squares(
+            sample,
+            started._equations,
+            generator=generator,
+            prior=None if prior is None else prior.with_constant(),
+        )
         state["constant"], weight = found.coefficients[:, :1], found.coefficients[:, 1:]
         if self.parents:
             state["weight"] = weight
         state["log_scale"] = found.log_scale
         fitted = self.with_state(state)
         if self.spec.noise == "empirical":
-            fitted = fitted._follow(sample, rank=found.rank, generator=generator)
-        if found.rank < found.coefficients.shape[-1]:
+            fitted = fitted._follow(sample, decided=found.decided, generator=generator)
+        columns = found.coefficients.shape[-1]
+        if found.settled < columns:
             return fitted.noted("some parents are constant or collinear: least-norm solution")
+        if found.rank < columns:
+            return fitted.noted("some parents are constant or collinear: their prior decides")
         return fitted
+
+    @property
+    def slope_prior(self) -> SlopePrior | None:
+        """The priors on the weights of the standardised columns; None where all are flat.
+
+        The state must hold the columns' constants already (after `start`).
+        """
+        priors = getattr(self.spec, "prior", ())
+        if not priors:
+            return None
+        return SlopePrior.of(priors, parents=self.parents, scale=self.scale, state=self.state)
 
     def _equations(self, value: Tensor, parents: Parents) -> tuple[Tensor, Tensor]:
         line = self.line(value)
@@ -108,7 +130,7 @@ class LinearMechanism(Additive):
         full = design(parents, ones, parents=self.parents, scale=self.scale, state=self.state)
         return full, line
 
-    def _follow(self, sample: Sample, *, rank: int, generator: torch.Generator) -> Self:
+    def _follow(self, sample: Sample, *, decided: float, generator: torch.Generator) -> Self:
         """Fit the residuals' own law, each member's to a Bayesian bootstrap of the rows."""
         some = replace(sample, weight=sample.weight[:1])
         if sample.rows > _ENOUGH:
@@ -117,6 +139,6 @@ class LinearMechanism(Additive):
             # In this order the residuals of every member rise: each need not be sorted.
             some = some.take(order_of(some.value[0]))
         residual = self.line(some.value) - self.location(some.parents)
-        inflated = residual * math.sqrt(sample.rows / max(sample.rows - rank, 1))
+        inflated = residual * math.sqrt(sample.rows / max(sample.rows - decided, 1))
         weight = bootstrap(some.weight.expand(sample.members, -1), generator=generator)
         return self.with_state({**self.state, **self._residual(inflated, weight)})

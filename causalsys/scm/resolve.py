@@ -14,6 +14,7 @@ from causalsys.scm.absorb import absorb
 from causalsys.scm.declaration import Declaration, Node, ParentRef
 from causalsys.scm.dynamics import check_dynamics, itself
 from causalsys.scm.order import causal_order, some_cycle
+from causalsys.scm.slope_priors import check_slope_priors
 from causalsys.scm.specs import Dynamics, Marginal, ProbabilityTable, StandardNormal
 from causalsys.scm.structure import check_structures
 from causalsys.scm.supports import Categorical, Count
@@ -58,6 +59,7 @@ def resolve(
     for node in ordered.values():
         check_structures(node, declaration)
         _check_mechanism(node)
+        check_slope_priors(node, declaration)
         check_dynamics(node, nodes)
         _check_place(node, declaration)
         _check_initial(node, declaration)

@@ -7,11 +7,13 @@ them parameters, so that a model can be declared, drawn and reasoned about witho
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 from causalsys.errors import DeclarationError
+from causalsys.scm.slope_priors import SlopePriors, slope_priors
 from causalsys.scm.supports import Boolean, Categorical, Count, Fraction, Positive, Real, Support
 
 Link = Literal["identity", "log", "logit"]
@@ -71,9 +73,30 @@ class Linear(_Linked):
 
     Attributes:
         memory: As in `SplineFlow`.
+        prior: Gaussian priors on the slopes of some parents, each a mean and a deviation in units
+            of the value per unit of the parent; a mapping, kept as sorted triples. Other slopes
+            stay flat. A slope that the data do not show (a constant parent, collinear ones) then
+            keeps its prior's spread in the members. Only for the identity link.
+
+    Raises:
+        DeclarationError: A deviation is not positive, or the link is not the identity.
+
+    Example:
+        >>> Linear(prior={"payment/latency": (1.0, 0.5)}).prior
+        (('payment/latency', 1.0, 0.5),)
     """
 
     memory: bool = False
+    prior: SlopePriors | Mapping[str, tuple[float, float]] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prior", slope_priors(self.prior))
+        if self.prior and (self.link != "identity" or self.memory):
+            raise DeclarationError(
+                "Linear",
+                found=f"a prior with link={self.link!r}, memory={self.memory}",
+                mend="Leave the prior out: it is for the identity link, without memory.",
+            )
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ ROOTS: list[tuple[specs.MechanismSpec, Support]] = [
 CASES = [(*family, kind) for family in FAMILIES for kind in PARENTS]
 CASES += [(*family, kind) for family in VECTORS for kind in ("none", "real", "vector")]
 CASES += [(*root, "none") for root in ROOTS]
+CASES += [(specs.Linear(prior={"x": (1.0, 0.5)}), Real(), kind) for kind in ("real", "positive")]
 
 
 def _name(case: tuple[specs.MechanismSpec, Support, str]) -> str:
