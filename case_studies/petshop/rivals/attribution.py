@@ -31,6 +31,9 @@ def counterfactual_attribution(cases: Sequence[Case]) -> list[Scores]:
     fitted: dict[tuple[object, ...], Any] = {}
     found: list[Scores] = []
     for case in cases:
+        if case.target.node not in case.calls or case.target.node not in case.series(normal=True):
+            found.append({})
+            continue
         key = (case.target, case.fold)
         normal = _filled(case)
         if key not in fitted:
@@ -54,6 +57,12 @@ def _fit(case: Case, normal: pd.DataFrame) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gcm.auto.assign_causal_mechanisms(model, normal, quality=gcm.auto.AssignmentQuality.GOOD)
+        for node in model.graph:
+            mechanism = model.causal_mechanism(node)
+            if isinstance(mechanism, gcm.DiscreteAdditiveNoiseModel):
+                # Availability that was 100 throughout is taken for a count, and 97.7 then refused.
+                continuous = gcm.AdditiveNoiseModel(mechanism.prediction_model)
+                model.set_causal_mechanism(node, continuous)
         gcm.fit(model, normal)
     return model
 
