@@ -7,36 +7,32 @@ dowhy's `gcm.attribute_anomalies`, whose default scores are the defaults here.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from causalsys.data.read import as_frame, read
-from causalsys.data.schema import columns_of, no_column
+from causalsys.data.read import read
 from causalsys.data.table import Table
 from causalsys.engine.base import one_thread
-from causalsys.errors import EvidenceError, QueryError
+from causalsys.errors import EvidenceError
 from causalsys.fit.abduct import Abducted, abduct
 from causalsys.fit.fitted import Fitted
 from causalsys.query.ask import told_by
-from causalsys.query.asked import count, named
+from causalsys.query.asked import count
+from causalsys.rootcause.attribution_asked import (
+    asked_share,
+    asked_word,
+    checked_columns,
+    target_of,
+)
 from causalsys.rootcause.attribution_game import NoiseGame
 from causalsys.rootcause.attribution_judged import of_noises
 from causalsys.rootcause.attribution_result import AnomalyAttribution, Contributions
 from causalsys.rootcause.attribution_score import Measure, Tail
 from causalsys.rootcause.attribution_sweep import Sweep
-from causalsys.rootcause.shapley import Design, every_coalition, some_orders
-from causalsys.scm.supports import Categorical
+from causalsys.rootcause.attribution_turns import design_of, repeated
 
-_FEWEST, _MOST = 4, 32
-"""Independent repetitions: below four nothing is known of their error."""
-_PAIRS = 16
-"""Orders of each repetition, each with its reverse, where there are too many coalitions."""
-_EVERY = 10
-"""Players up to which every coalition is evaluated."""
 _INFERRED = 16
 """Draws of what rows do not tell."""
 
@@ -103,12 +99,12 @@ def attribute_anomalies(
 
     Source: Budhathoki, Minorics, Blöbaum, Janzing (ICML 2022).
     """
-    sweep = _sweep(fitted, target)
+    sweep = Sweep.to(target_of(fitted, target), fitted.schema)
     draws, seed = count(draws, "draws", least=10), count(seed, "seed", least=0)
-    _chosen(measure, "measure", ("surprise", "rank", "value"))
-    _chosen(tail, "tail", ("both", "upper", "lower"))
-    share(precision, "precision")
-    share(level, "level")
+    asked_word(measure, "measure", ("surprise", "rank", "value"))
+    asked_word(tail, "tail", ("both", "upper", "lower"))
+    asked_share(precision, "precision")
+    asked_share(level, "level")
     table = _table(fitted, rows, sweep)
     verdict = of_noises(fitted, sweep, told_by(table))
     told = abduct(fitted, table, samples=fitted.members, seed=seed)
@@ -120,9 +116,15 @@ def attribute_anomalies(
     def game(sample: int) -> NoiseGame:
         return _game(found, sweep, sample, draws=draws, measure=measure, tail=tail, seed=seed)
 
-    enough = _until(precision, measure, found.table.values[sweep.target])
     contributions = _played(
-        game, fitted, found.samples, sure=sure, seed=seed, enough=enough, level=level
+        game,
+        fitted.members,
+        found.samples,
+        sure=sure,
+        least=game(0).spread if measure == "value" else 1.0,
+        precision=precision,
+        level=level,
+        seed=seed,
     )
     notes = () if sure else (
         "Rows do not tell the noise of "
@@ -133,72 +135,44 @@ def attribute_anomalies(
     )
 
 
-Enough = Callable[[Tensor, Tensor], bool]
-
-
 def _played(
     game: Callable[[int], NoiseGame],
-    fitted: Fitted,
+    members: int,
     samples: int,
     *,
     sure: bool,
-    seed: int,
-    enough: Enough,
+    least: float,
+    precision: float,
     level: float,
+    seed: int,
 ) -> Contributions:
     """Play often enough, and once under every draw of the parameters."""
-    players = game(0).sweep.players
-    turns: list[Tensor] = []
-    totals: list[Tensor] = []
-    by_member: list[Tensor] = []
+    best = game(0)
+    players = best.sweep.players
+
+    def play(sample: int, turn: int) -> tuple[Tensor, Tensor]:
+        of = best if sample == 0 else game(sample)
+        return of.play(design_of(len(players), seed, turn), turn=turn)
+
     if sure:
         # The best estimate again and again; then every member, under the draws of the first turn.
-        best = game(0)
-        for turn in range(_MOST):
-            each, total = best.play(design_of(len(players), seed, turn), turn=turn)
-            turns, totals = [*turns, each], [*totals, total]
-            if turn + 1 >= _FEWEST and enough(torch.stack(turns), torch.stack(totals)):
-                break
-        first = design_of(len(players), seed, 0)
-        others = [game(member).play(first, turn=0)[0] for member in range(1, samples)]
-        by_member = [turns[0], *others]
+        turns, totals = repeated(lambda turn: play(0, turn), precision=precision, least=least)
+        others = [play(member, 0)[0] for member in range(1, samples)]
+        by_member = torch.stack([turns[0], *others])
     else:
-        for turn in range(samples):
-            each, total = game(turn).play(design_of(len(players), seed, turn), turn=turn)
-            turns, totals = [*turns, each], [*totals, total]
-        by_member = turns
-    stacked = torch.stack(turns)
-    error = stacked.std(0) / len(turns) ** 0.5
+        played = [play(sample, sample) for sample in range(samples)]
+        turns = by_member = torch.stack([each for each, _ in played])
+        totals = torch.stack([total for _, total in played])
     return Contributions(
         players,
-        stacked.mean(0).T.numpy(),
-        torch.stack(totals).mean(0).numpy(),
-        error.T.numpy(),
+        turns.mean(0).T.numpy(),
+        totals.mean(0).numpy(),
+        (turns.std(0) / len(turns) ** 0.5).T.numpy(),
         len(turns),
-        torch.stack(by_member).mT.numpy(),
-        fitted.members,
+        by_member.mT.numpy(),
+        members,
         level,
     )
-
-
-def design_of(players: int, seed: int, turn: int) -> Design:
-    """Which coalitions a repetition evaluates: all, or those along orders of its own."""
-    if players <= _EVERY:
-        return every_coalition(players)
-    generator = np.random.default_rng(zlib.crc32(f"{seed}/orders/{turn}".encode()))
-    return some_orders(players, pairs=_PAIRS, generator=generator)
-
-
-def _until(precision: float, measure: Measure, target: Tensor) -> Enough:
-    """When chance has been averaged out."""
-
-    def enough(turns: Tensor, totals: Tensor) -> bool:
-        size = totals.mean(0).abs()
-        least = totals.std(0).max() if measure == "value" else size.new_ones(())
-        error = turns.std(0) / len(turns) ** 0.5
-        return bool((error <= precision * size.clamp(min=float(least))).all())
-
-    return enough
 
 
 def _game(
@@ -232,33 +206,6 @@ def _game(
     )
 
 
-def _sweep(fitted: Fitted, target: str) -> Sweep:
-    """The target and its causes, if it is one whose anomalies can be attributed."""
-    name = fitted.node(named(target)).name
-    support = fitted.schema.supports[name]
-    if isinstance(support, Categorical) or support.size:
-        kind = "a vector" if support.size else "a category"
-        raise QueryError(
-            name, found=f"{kind} as the target", mend="Name a number: its values have an order."
-        )
-    if fitted.declaration.temporal:
-        raise QueryError(
-            name,
-            found=f"a target of {fitted.declaration.name}, which has lags or states",
-            mend="Declare a model of independent rows; earlier values may be columns of their own.",
-        )
-    if fitted.node(name).kind == "latent":
-        raise QueryError(
-            name, found="a latent as the target", mend="Name something that is logged."
-        )
-    found = Sweep.to(name, fitted.schema)
-    if not found.players:
-        raise QueryError(
-            name, found="nothing learned among its causes", mend="Name a variable with noise."
-        )
-    return found
-
-
 def _table(fitted: Fitted, rows: object, sweep: Sweep) -> Table:
     """The rows, every observed cause of the target having its column.
 
@@ -266,33 +213,13 @@ def _table(fitted: Fitted, rows: object, sweep: Sweep) -> Table:
         MissingColumnError: One has none.
         EvidenceError: The target is missing in a row.
     """
-    frame, _ = as_frame(rows, what="rows")
-    for node in sweep.nodes:
-        if node.learned and node.kind != "latent":
-            for column in columns_of(node):
-                if column not in frame.columns:
-                    raise no_column(node.name, column, frame.columns)
+    checked_columns(rows, sweep)
     table = read(fitted.schema, rows, purpose="evidence")
     if sweep.target not in table.values or sweep.target in table.missing:
         raise EvidenceError(
             sweep.target, found="missing in a row", mend="Drop the rows without the target."
         )
     return table
-
-
-def _chosen(given: object, name: str, known: tuple[str, ...]) -> None:
-    if given not in known:
-        raise QueryError(name, found=repr(given), mend=f"Give one of {', '.join(known)}.")
-
-
-def share(given: object, name: str) -> None:
-    """Refuse what is no number between 0 and 1.
-
-    Raises:
-        QueryError: It is none.
-    """
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < 1:
-        raise QueryError(name, found=repr(given), mend="Give a number between 0 and 1.")
 
 
 __all__ = ["attribute_anomalies"]

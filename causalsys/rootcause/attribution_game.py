@@ -1,7 +1,7 @@
 """The game over noises: a coalition's variables keep a row's own noise, the others draw theirs.
 
-Its value is what is left of the row's anomaly score then (`attribution_score`). All coalitions, all
-rows and all draws are evaluated together, in parts that fit a processor's cache, with the same draws
+Its value is what is left of the row's anomaly score then (`attribution_score`). All coalitions,
+rows and draws are evaluated together, in parts that fit a processor's cache, with the same draws
 for every coalition and every row. Where the target is a sum of one term per noise, as in linear
 models, a coalition's draws are sorted once for all rows instead.
 """
@@ -60,14 +60,23 @@ class NoiseGame:
             turn: Which draws of the noise.
         """
         drawn = self._drawn(turn)
-        nobody = self.sweep.plan(design.coalitions[:1])
-        marginal = self._values(nobody, self.own, drawn, slice(0, 1), slice(0, self.draws))
-        score = Score.of(self.seen, marginal.reshape(-1), measure=self.measure, tail=self.tail)
+        score = Score.of(self.seen, self._marginal(drawn), measure=self.measure, tail=self.tail)
         inner = Design(design.coalitions[1:-1])
         worth = self._worth(inner, score, drawn) if len(inner.coalitions) else score.seen[:0]
         worth = worth.reshape(-1, len(self.seen))
         values = torch.cat([score.nobody[None], worth, score.everybody[None]])
         return design.contributions(values), score.total
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation of the target."""
+        return float(self._marginal(self._drawn(0)).std())
+
+    def _marginal(self, drawn: Mapping[str, Tensor]) -> Tensor:
+        """The target where every noise is drawn, `[draw]`."""
+        nobody = self.sweep.plan(np.zeros((1, len(self.sweep.players)), bool))
+        values = self._values(nobody, self.own, drawn, slice(0, 1), slice(0, self.draws))
+        return values.reshape(-1)
 
     def _worth(self, design: Design, score: Score, drawn: Mapping[str, Tensor]) -> Tensor:
         """What each coalition is worth, `[coalition, row]`."""
