@@ -17,7 +17,7 @@ from causalsys.rootcause.drill_search import Candidate
 from causalsys.rootcause.drill_space import Scale
 
 BORROWED = 4.0
-"""So many rows' worth of the model's variance is mixed into a slice's own: it may have seen none."""
+"""The model's variance is mixed into a slice's own, worth so many rows: it may have seen none."""
 
 Mask = NDArray[np.bool_]
 

@@ -54,11 +54,11 @@ class Setting:
 
     def shift(self, chosen: list[Candidate], *, but: Candidate | None = None) -> Floats:
         """By how much the chosen slices raise each cell's rate; without one of them."""
-        total = np.zeros_like(self.baseline.expected)
+        total: Floats = np.zeros_like(self.baseline.expected)
         for candidate, effect in zip(chosen, self.effects(chosen)[0], strict=True):
             if candidate is not but:
                 unit = self.terms[candidate.scale].unit
-                total += effect * unit * candidate.mask(self.cells)
+                total = total + effect * unit * candidate.mask(self.cells)
         return total
 
     def effects(self, chosen: list[Candidate]) -> tuple[Floats, Floats]:
@@ -72,10 +72,11 @@ class Setting:
         now = pulled * self.incident.weights @ design.T
         then = pulled * self.normal.weights @ design.T + np.diag(1 / np.asarray(known))
         ridge = 1e-9 * np.diag(np.diag(now))
-        effect = np.linalg.solve(now + ridge, pulled @ self.incident.gaps)
+        effect: Floats = np.linalg.solve(now + ridge, pulled @ self.incident.gaps)
         effect -= np.linalg.solve(then, pulled @ self.normal.gaps)
         spread = np.linalg.inv(now + ridge) + np.linalg.inv(then)
-        return effect, effect**2 / np.diag(spread) / 2
+        gains: Floats = effect**2 / np.diag(spread) / 2
+        return effect, gains
 
 
 def choose(
