@@ -20,11 +20,13 @@ class Noise:
         process: Factor of everything that varies in the system itself.
         count: Relative spread of a scraped count.
         gauge: Relative spread of a scraped latency, utilisation or size.
+        wave: Of the load over a day, half its height.
     """
 
     process: float
     count: float
     gauge: float
+    wave: float = 0.3
 
 
 LEVELS = {
@@ -87,7 +89,7 @@ def draw(
     services, calls, hosts = sizes
     rng = np.random.default_rng([seed, 101])
     level = noise.process
-    wave = 1 + 0.3 * np.sin(2 * np.pi * (start + np.arange(rows)) / DAY)
+    wave = 1 + noise.wave * np.sin(2 * np.pi * (start + np.arange(rows)) / DAY)
     bursts = _episodes(1, rows, rng, chance=0.02, most=6)[0] * rng.uniform(0.1, 0.4)
     load = wave * np.exp(0.03 * level * wander(1, rows, rng, keep=0.5)[0]) * (1 + bursts)
     batch = _episodes(services, rows, rng, chance=batchy[:, None], most=5)
