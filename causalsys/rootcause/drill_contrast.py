@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from causalsys.rootcause.drill_cells import Cells, Floats, Period, grouped, summed
 from causalsys.rootcause.drill_search import Candidate
-from causalsys.rootcause.drill_space import Scale
+from causalsys.rootcause.drill_space import PRIOR_ROWS, Scale
 
 BORROWED = 4.0
 """The model's variance is mixed into a slice's own, worth so many rows: it may have seen none."""
@@ -66,20 +66,53 @@ class Moments:
             self.heavy,
         )
 
-    def mean(self, inside: Mask, scale: Scale) -> tuple[float, float, float]:
-        """The effect in some cells, its variance, and the rows that both rest on."""
+    def mean(self, inside: Mask, scale: Scale) -> Mean:
+        """The effect in some cells."""
         unit = scale.unit[inside]
         reach = float(self.weights[inside] @ unit)
-        rows = float(self.rows[inside].sum())
+        rows, weight = float(self.rows[inside].sum()), float(self.weights[inside].sum())
         if reach <= 0:
-            return 0.0, np.inf, 0.0
+            return Mean(0.0, 0.0, np.inf, 0.0, 0.0)
         effect = float(self.gaps[inside].sum()) / reach
         each = effect * unit
         own = self.squares[inside] - 2 * each * self.crossed[inside] + each**2 * self.heavy[inside]
         spread = max(float(own.sum()), 0.0) * rows / max(rows - 1, 1.0)
         model = float(self.weights[inside] @ scale.variance[inside])
         mixed = (rows * spread + BORROWED * model) / (rows + BORROWED)
-        return effect, mixed / reach**2, rows
+        return Mean(effect, reach, mixed, rows, weight)
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The effect in some cells, and how well it is known.
+
+    Attributes:
+        effect: The residuals' sum as a multiple of `reach`.
+        reach: What an effect of one adds to the sum.
+        spread: The variance of the sum.
+        rows: The rows it rests on.
+        weight: Their requests.
+    """
+
+    effect: float
+    reach: float
+    spread: float
+    rows: float
+    weight: float
+
+    @property
+    def variance(self) -> float:
+        """Of the effect."""
+        return self.spread / self.reach**2 if self.reach else np.inf
+
+    def at_least(self, other: Mean) -> float:
+        """The effect's variance, a request's not being taken for less than in another period.
+
+        A few rows of a skewed measure may all be low, and then seem to agree too well.
+        """
+        if not other.rows or not self.reach:
+            return self.variance
+        return max(self.spread, other.spread * self.weight / other.weight) / self.reach**2
 
 
 def prior(cells: Cells, candidate: Candidate, scale: Scale) -> float:
@@ -90,6 +123,22 @@ def prior(cells: Cells, candidate: Candidate, scale: Scale) -> float:
         each = scale.level_variance[d][cells.codes[d][inside]]
         found += float(weights[inside] @ each) / max(float(weights[inside].sum()), 1e-300)
     return max(found, scale.unsure)
+
+
+def part_p(part: Mask, rest: Mask, *, normal: Moments, incident: Moments, scale: Scale) -> float:
+    """Of the claim that two parts of a slice changed alike, on the scale that it is named on."""
+    from scipy.special import ndtr
+
+    effect, variance = 0.0, 0.0
+    for side, sign in ((part, 1), (rest, -1)):
+        old, new = normal.mean(side, scale), incident.mean(side, scale)
+        if not new.rows:
+            return 1.0
+        known = max(scale.cell_variance, scale.unsure)
+        trust = known / (known + old.variance) if old.rows else 0.0
+        effect += sign * (new.effect - trust * old.effect)
+        variance += new.at_least(old) + known * (1 - trust)
+    return 2 * float(ndtr(-abs(effect) / np.sqrt(variance)))
 
 
 def p_value(
@@ -110,17 +159,17 @@ def p_value(
     inside, worst = candidate.mask(cells), 0.0
     for scale in terms:
         known = prior(cells, candidate, scale)
-        parts = [incident.mean(inside, scale), incident.mean(~inside, scale)]
-        change = parts[0][0] - parts[1][0]
-        spread = [(part[1], part[2]) for part in parts]
-        usual, variance, rows = normal.mean(inside, scale)
-        trust = known / (known + variance) if np.isfinite(variance) else 0.0
-        change -= trust * usual
-        spread.append((known * (1 - trust) if trust < 1 else variance, max(rows, 20.0)))
-        usual, variance, rows = normal.mean(~inside, scale)
-        if np.isfinite(variance):
-            change += usual
-            spread.append((variance, rows))
+        old, new = normal.mean(inside, scale), incident.mean(inside, scale)
+        old_rest, new_rest = normal.mean(~inside, scale), incident.mean(~inside, scale)
+        trust = known / (known + old.variance) if old.rows else 0.0
+        change = new.effect - trust * old.effect - new_rest.effect + old_rest.effect
+        spread = [
+            (new.at_least(old), new.rows),
+            (known * (1 - trust), max(old.rows, PRIOR_ROWS)),
+            (new_rest.at_least(old_rest), new_rest.rows),
+        ]
+        if old_rest.rows:
+            spread.append((old_rest.variance, old_rest.rows))
         total = sum(each for each, _ in spread)
         free = total**2 / sum(each**2 / max(rows - 1, 1.0) for each, rows in spread)
         if not np.isfinite(total) or total <= 0:
@@ -189,7 +238,7 @@ def _stratified(
     effects = our_gap[both] / ours_in - their_gap[both] / theirs_in
     # A request's variance is taken to be the same in all strata of one side.
     each = [
-        moments.mean(side, scale)[1] * float(moments.weights[side].sum())
+        moments.mean(side, scale).variance * float(moments.weights[side].sum())
         for side in (inside, ~inside)
     ]
     spread = each[0] / ours_in + each[1] / theirs_in

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalsys.rootcause.drill_cells import Cells, Codes, Floats, grouped
-from causalsys.rootcause.drill_space import Family, Known, Scale
+from causalsys.rootcause.drill_space import Family, Scale
 
 WIDEST = 200_000
 """Sets of values are searched in families of at most so many slices."""
@@ -62,14 +62,29 @@ class Candidate:
         return inside
 
 
+@dataclass(frozen=True)
+class Left:
+    """What is left to explain of the incident.
+
+    Attributes:
+        gap: The sum in each cell, `[cell]`.
+        weight: The requests in each cell.
+        variance: The variance of a request in each cell.
+    """
+
+    gap: Floats
+    weight: Floats
+    variance: Floats
+
+
 def candidates(
-    families: list[Family], gap: Floats, *, terms: tuple[Scale, ...], least: float, depth: int
+    families: list[Family], left: Left, *, terms: tuple[Scale, ...], least: float, depth: int
 ) -> list[Candidate]:
     """The best slices for what is left to explain, best first: at least the best of each family.
 
     Args:
         families: The slices.
-        gap: What is left to explain: the sum in each cell, `[cell]`.
+        left: What is left to explain.
         terms: The scales.
         least: The least that a slice must carry of the sum.
         depth: The longest conjunction that was looked at.
@@ -79,45 +94,58 @@ def candidates(
         alike = sum(len(each.dimensions) == len(family.dimensions) for each in families)
         looks = float(depth * alike * family.codes.shape[1])
         for place, (scale, known) in enumerate(zip(terms, family.known, strict=True)):
-            pull = family.sums(gap * scale.unit / scale.variance)
-            change = pull / np.maximum(known.info, 1e-300) - known.normal
-            found += _single(family, known, change, place, looks, least)
+            pull = scale.unit / left.variance
+            info = np.maximum(family.sums(left.weight * scale.unit * pull), 1e-300)
+            change = family.sums(left.gap * pull) / info - known.normal
+            weight = 1 / (1 / info + 1 / known.held)
+            seen = _Seen(family, change, weight, change * known.reach, place, looks, least)
+            found += _single(seen)
             if family.codes.shape[1] <= WIDEST:
-                found += _sets(family, known, change, place, looks, least)
+                found += _sets(seen)
     return sorted(found, key=lambda each: each.rank)
 
 
-def everything(cells: Cells, gap: Floats, *, terms: tuple[Scale, ...]) -> Candidate:
+def everything(cells: Cells, left: Left, *, terms: tuple[Scale, ...]) -> Candidate:
     """The claim that all requests changed alike."""
     gains = []
     for scale in terms:
-        pull = scale.unit / scale.variance
-        info = float(cells.after.weights @ (scale.unit * pull))
-        own = float(cells.before.weights @ (scale.unit * pull))
-        change = float(gap @ pull) / info
+        pull = scale.unit / left.variance
+        info = float(left.weight @ (scale.unit * pull))
+        own = float(cells.before.weights @ (scale.unit**2 / scale.variance))
+        change = float(left.gap @ pull) / info
         gains.append(change**2 / (1 / info + 1 / own) / 2)
     best = int(np.argmax(gains))
     return Candidate((), best, gains[best], 1.0)
 
 
-def _single(
-    family: Family, known: Known, change: Floats, scale: int, looks: float, least: float
-) -> list[Candidate]:
-    fit = family.allowed & (np.abs(change * known.reach) >= least)
-    gain = np.where(fit, change**2 * known.weight / 2, -1.0)
+@dataclass(frozen=True)
+class _Seen:
+    """The slices of a family, on one scale: change, information about it, what it adds."""
+
+    family: Family
+    change: Floats
+    weight: Floats
+    added: Floats
+    scale: int
+    looks: float
+    least: float
+
+
+def _single(seen: _Seen) -> list[Candidate]:
+    family = seen.family
+    fit = family.allowed & (np.abs(seen.added) >= seen.least)
+    gain = np.where(fit, seen.change**2 * seen.weight / 2, -1.0)
     order = np.lexsort((*family.codes[::-1], -np.round(gain, 6)))[:5]
     return [
-        Candidate(_where(family, [int(i)]), scale, float(gain[i]), looks)
+        Candidate(_where(family, [int(i)]), seen.scale, float(gain[i]), seen.looks)
         for i in order
         if gain[i] > 0
     ]
 
 
-def _sets(
-    family: Family, known: Known, change: Floats, scale: int, looks: float, least: float
-) -> list[Candidate]:
+def _sets(seen: _Seen) -> list[Candidate]:
     """The best set of values of one dimension, with one value each of the others."""
-    found = []
+    found, family = [], seen.family
     for varied in range(len(family.dimensions)):
         others = [j for j in range(len(family.dimensions)) if j != varied]
         kin = np.zeros(family.codes.shape[1], dtype=np.int64)
@@ -125,32 +153,32 @@ def _sets(
             codes = family.codes[np.asarray(others)]
             kin, _ = grouped(codes, [int(row.max()) + 1 for row in codes])
         for sign in (1.0, -1.0):
-            best = _prefix(family, known, change, kin, sign, least)
+            best = _prefix(seen, kin, sign)
             if best is not None:
                 members, gain, ways = best
-                found.append(Candidate(_where(family, members), scale, gain, looks * ways))
+                where = _where(family, members)
+                found.append(Candidate(where, seen.scale, gain, seen.looks * ways))
     return found
 
 
-def _prefix(
-    family: Family, known: Known, change: Floats, kin: Codes, sign: float, least: float
-) -> tuple[list[int], float, float] | None:
+def _prefix(seen: _Seen, kin: Codes, sign: float) -> tuple[list[int], float, float] | None:
     from scipy.special import gammaln
 
-    order = np.lexsort((-sign * change, kin))
+    order = np.lexsort((-sign * seen.change, kin))
     kin = kin[order]
     first = np.flatnonzero(np.diff(kin, prepend=-1))
     size = np.diff(np.append(first, len(kin)))
     start = np.repeat(first, size)
     total = np.repeat(size, size)
     count = np.arange(len(kin)) - start + 1
-    effect = _running(change[order] * known.weight[order], start)
-    weight = _running(known.weight[order], start)
-    reach = _running((change * known.reach)[order], start)
-    allowed = _running(family.allowed[order].astype(np.float64), start) == count
+    effect = _running((seen.change * seen.weight)[order], start)
+    weight = _running(seen.weight[order], start)
+    added = _running(seen.added[order], start)
+    allowed = _running(seen.family.allowed[order].astype(np.float64), start) == count
     gain = effect**2 / np.maximum(weight, 1e-300) / 2
     ways = gammaln(total + 1) - gammaln(count + 1) - gammaln(total - count + 1) + np.log(total)
-    fit = (count > 1) & (count < total) & (sign * reach >= least) & allowed & (sign * effect > 0)
+    fit = (count > 1) & (count < total) & allowed
+    fit &= (sign * added >= seen.least) & (sign * effect > 0)
     score = np.where(fit, gain - ways, -np.inf)
     best = int(np.argmax(score))
     if not np.isfinite(score[best]):

@@ -145,8 +145,8 @@ def _effects(
     for k, each in enumerate(chosen):
         scale = setting.terms[each.candidate.scale]
         known = prior(setting.cells, each.candidate, scale)
-        variance = setting.normal.mean(each.candidate.mask(setting.cells), scale)[1]
-        trust = known / (known + variance) if np.isfinite(variance) else 0.0
+        usual_mean = setting.normal.mean(each.candidate.mask(setting.cells), scale)
+        trust = known / (known + usual_mean.variance) if usual_mean.rows else 0.0
         # What the normal period's rows do not tell of the slice's usual rate.
         unsure = np.sqrt(known * (1 - trust)) * rng.standard_normal(len(now))
         unsure[0] = 0.0

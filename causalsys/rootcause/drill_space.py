@@ -73,18 +73,16 @@ def _turned(baseline: Baseline, relative: bool) -> float:
 
 @dataclass(frozen=True)
 class Known:
-    """What stays as it is while slices are searched: one scale, the groups of one `Family`.
+    """What stays as it is while slices are searched: one scale, the slices of one `Family`.
 
     Attributes:
-        info: Information of the incident's rows about a group's effect, `[group]`.
-        normal: The group's effect in the normal period, which its change is taken from.
-        weight: Information about the change, the normal period's uncertainty included.
+        normal: A slice's effect in the normal period, which its change is taken from, `[slice]`.
+        held: The information about it.
         reach: What an effect of one adds to the sum over the incident.
     """
 
-    info: Floats
     normal: Floats
-    weight: Floats
+    held: Floats
     reach: Floats
 
 
@@ -188,18 +186,12 @@ def _family(
 def _known(cells: Cells, baseline: Baseline, family: Family, scale: Scale) -> Known:
     if not family.allowed.size:
         empty = np.zeros(0)
-        return Known(empty, empty, empty, empty)
+        return Known(empty, empty, empty)
     pull = scale.unit / scale.variance
-    info = family.sums(cells.after.weights * scale.unit * pull)
     own = family.sums(cells.before.weights * scale.unit * pull)
     gap = family.sums((cells.before.values - cells.before.weights * baseline.expected) * pull)
     prior = np.full(family.codes.shape[1], scale.cell_variance)
     for row, d in zip(family.codes, family.dimensions, strict=True):
         prior += scale.level_variance[d][row]
     held = own + 1 / np.maximum(prior, scale.unsure)
-    return Known(
-        info,
-        gap / held,
-        1 / (1 / np.maximum(info, 1e-300) + 1 / held),
-        family.sums(cells.after.weights * scale.unit),
-    )
+    return Known(gap / held, held, family.sums(cells.after.weights * scale.unit))
