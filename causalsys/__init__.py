@@ -12,6 +12,7 @@ from causalsys.query.intervention import under
 from causalsys.query.policy import ahead, past, policy
 from causalsys.query.suggest import suggest_graph
 from causalsys.query.suggestion import Known
+from causalsys.rootcause.root_cause import root_cause
 from causalsys.scm.equations import add_at, pick
 from causalsys.scm.specs import (
     AutoRegressive,
@@ -110,6 +111,7 @@ __all__ = [
     "policies",
     "policy",
     "read_puffer",
+    "root_cause",
     "simulate",
     "simulate_batches",
     "suggest_graph",

@@ -1,0 +1,102 @@
+"""What each mechanism's change contributed to the target's excess.
+
+With `e_v = sum_p b_vp e_p + r_v` for every variable, the target's deviation is exactly the sum over
+all variables of `g_v r_v`, where `g_v` is the effect of `v` on the target: one sweep from the
+target up, `g_p = sum_v g_v b_vp`. Slopes are not known exactly. Those of a mechanism that did not
+change are learned from the incident too, since it must explain those rows; those of one that did are
+not. So whether each changed is drawn first, then its slopes, then the sweep.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from causalsys.rootcause.evidence import Evidence, slope_variance
+from causalsys.rootcause.window import Window
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """Draws of what each variable's own change contributed.
+
+    Attributes:
+        given: What each variable's residual made of the target's deviation, `[draw, variable,
+            block]`; their sum over variables is the deviation.
+        share: The same as a share of the excess, `[draw, variable]`; they sum to 1.
+        slopes: Each variable's slopes, `[draw, parent, block]`.
+        own: Each variable's residual under them, `[draw, variable, block]`.
+    """
+
+    given: Tensor
+    share: Tensor
+    slopes: tuple[Tensor, ...]
+    own: Tensor
+
+
+def contributions(
+    window: Window, evidence: Evidence, changed: Tensor, *, generator: torch.Generator
+) -> Contributions:
+    """Draw slopes, given what changed, `[draw, variable]`, and sweep from the target up."""
+    draws, count = changed.shape
+    blocks = len(window.excess)
+    target = window.target
+    assert target is not None
+    effects: list[Tensor | None] = [None] * count
+    effects[target] = torch.ones(1, blocks, dtype=torch.float64)
+    given = torch.zeros(draws, count, blocks, dtype=torch.float64)
+    own = torch.zeros(draws, count, blocks, dtype=torch.float64)
+    slopes: list[Tensor] = [torch.zeros(1, 0, blocks, dtype=torch.float64)] * count
+    for place in range(count - 1, -1, -1):
+        cell, effect = window.cells[place], effects[place]
+        own[:, place] = cell.residual
+        if cell.parents:
+            errors = _errors(window, evidence, place, changed[:, place], generator=generator)
+            own[:, place] = cell.residual - errors @ cell.moved
+            slopes[place] = cell.slopes + errors[:, :, None]
+        if effect is None:
+            continue
+        given[:, place] = effect * own[:, place]
+        for index, parent in enumerate(cell.parents):
+            step = effect * slopes[place][:, index]
+            before = effects[parent]
+            effects[parent] = step if before is None else before + step
+    return Contributions(given, share_of(window, given), tuple(slopes), own)
+
+
+def share_of(window: Window, given: Tensor) -> Tensor:
+    """Parts of the target's deviation, `[..., block]`, as shares of its excess.
+
+    Where the window has rows before the fault, the excess is over them: levels are compared
+    inside the window, whatever has drifted since the normal period.
+    """
+    excess = window.excess
+    centred = excess - excess.mean() if window.contrast else excess
+    return (given @ centred) / (centred @ excess)
+
+
+def _errors(
+    window: Window, evidence: Evidence, place: int, changed: Tensor, *, generator: torch.Generator
+) -> Tensor:
+    """Draws of the slopes' errors given the residual, `[draw, parent]`."""
+    cell, unit = window.cells[place], window.ordinary.scale[place]
+    found = torch.empty(len(changed), len(cell.parents), dtype=torch.float64)
+    noise = torch.randn(found.shape, generator=generator, dtype=torch.float64)
+    variance = slope_variance(cell)
+    for which, account in ((~changed, evidence.kept), (changed, evidence.changed)):
+        if not bool(which.any()):
+            continue
+        doubt = variance[account.transport[place]]
+        covariance = unit**2 * account.covariance(place, window.profile)
+        cross = doubt[:, None] * cell.moved  # [parent, block]
+        gain = torch.linalg.solve(covariance + cell.moved.T @ cross, cross.T).T
+        spread = torch.diag(doubt) - gain @ cross.T
+        values, vectors = torch.linalg.eigh((spread + spread.T) / 2)
+        root = vectors * values.clamp(min=0).sqrt()
+        found[which] = gain @ cell.residual + noise[which] @ root.T
+    return found
+
+
+__all__ = ["Contributions", "contributions", "share_of"]

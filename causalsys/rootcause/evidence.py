@@ -1,0 +1,211 @@
+"""The evidence that a mechanism changed, against that it did not.
+
+For the residual `r` of one variable over the blocks of a window, in units of its ordinary scale:
+
+    not changed     r ~ N(0,  w^2 I + d^2 11' + S)
+    changed         r ~ N(0,  w^2 I + d^2 11' + S + g^2 (uu' + rho^2 diag(u^2)))
+
+`w` and `d` are the ordinary noise and drift (`ordinary.py`), `S = sum_p k_p^2 e_p e_p'` what slopes
+that are not known exactly make of the parents' deviations `e_p`, and `u` the profile of the
+target's deviation: what changed for the target's sake follows it, roughly. All are mixed over
+grids, so the Bayes factor has a closed form. It is local to the variable: the rest of the graph
+enters through `u` and the parents alone.
+
+How far slopes can be trusted is one of the grids. Those that normal rows show may not hold in an
+incident: the noise of measurement flattens them (errors in variables; Fuller, "Measurement Error
+Models", 1987, section 1.1), and what never moved shows none. So besides the members' own doubt a
+slope may be off by .3 or 1 standard units, or be any that its declared prior allows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from causalsys.rootcause.ordinary import Ordinary
+from causalsys.rootcause.window import Cell, Window
+
+_CHANGE = tuple(4.0**power for power in range(8))
+_RHO = 0.3
+"""How far a change may depart from the target's profile, block by block."""
+_TRANSPORT = (0.0, 0.3, 1.0)
+"""How wrong slopes may be, in standard units; after these comes what is declared."""
+_WIDE = (16.0, 64.0, 256.0, 1024.0)
+"""Drift since the normal period that cannot be known, where rows before the fault tell the level."""
+_UNKNOWN = 1e8
+_CHUNK = 200_000
+
+
+@dataclass(frozen=True)
+class Account:
+    """The most probable part of the mixture under one hypothesis, `[variable]` each.
+
+    Attributes:
+        noise: The noise scale, in units of the ordinary scale.
+        drift: The drift scale.
+        size: The scale of the change; 0 where there is none.
+        transport: Which entry of the grid of slopes.
+    """
+
+    noise: Tensor
+    drift: Tensor
+    size: Tensor
+    transport: Tensor
+
+    def covariance(self, variable: int, profile: Tensor) -> Tensor:
+        """The residual's covariance, slopes being known, in ordinary units, `[block, block]`."""
+        blocks = len(profile)
+        eye = torch.eye(blocks, dtype=torch.float64)
+        return (
+            self.noise[variable] ** 2 * eye
+            + self.drift[variable] ** 2 * torch.ones_like(eye)
+            + self.size[variable] ** 2 * change(profile)
+        )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the window says of each variable.
+
+    Attributes:
+        log_bayes_factor: Changed against not changed, in nats, `[variable]`.
+        kept: The best account of it if it did not change.
+        changed: The best account if it did.
+    """
+
+    log_bayes_factor: Tensor
+    kept: Account
+    changed: Account
+
+
+def evidence(window: Window) -> Evidence:
+    """Weigh, for each variable, that its mechanism changed against that it did not."""
+    residual = torch.stack([cell.residual for cell in window.cells])
+    doubts = torch.stack([_doubts(cell) for cell in window.cells])
+    scale = window.ordinary.scale
+    found = weigh(
+        residual / scale[:, None],
+        change(window.profile),
+        doubts=doubts / scale[:, None, None, None] ** 2,
+        known=window.known,
+        ordinary=window.ordinary,
+        contrast=window.contrast,
+    )
+    nodes = window.declaration.nodes
+    written = torch.tensor([nodes[cell.name].function is not None for cell in window.cells])
+    silent = written | ~window.known.any(1)
+    return replace(found, log_bayes_factor=torch.where(silent, -math.inf, found.log_bayes_factor))
+
+
+def log_bayes_factor_moved(window: Window) -> float:
+    """That the target moved at all, in any way, against that it moved as it ordinarily does."""
+    assert window.moved is not None
+    blocks = len(window.excess)
+    eye = torch.eye(blocks, dtype=torch.float64)
+    found = weigh(
+        window.excess[None] / window.moved.scale[:, None],
+        (eye + torch.ones_like(eye)) / 2,
+        doubts=torch.zeros(1, 1, blocks, blocks, dtype=torch.float64),
+        known=torch.ones(1, blocks, dtype=torch.bool),
+        ordinary=window.moved,
+        contrast=False,
+    )
+    return float(found.log_bayes_factor)
+
+
+def weigh(
+    residual: Tensor,
+    shape: Tensor,
+    *,
+    doubts: Tensor,
+    known: Tensor,
+    ordinary: Ordinary,
+    contrast: bool,
+) -> Evidence:
+    """The closed form, for all variables and all points of the grids at once.
+
+    Args:
+        residual: In ordinary units, `[variable, block]`.
+        shape: The covariance of a change of size 1, `[block, block]`.
+        doubts: What slopes make of the parents' deviations, `[variable, transport, block, block]`.
+        known: Where the residual was observed, `[variable, block]`.
+        ordinary: How the residuals ordinarily move.
+        contrast: Whether the window has rows before the fault.
+    """
+    blocks = residual.shape[-1]
+    eye = torch.eye(blocks, dtype=torch.float64)
+    noise, drift, weight = _grid(ordinary, contrast=contrast)
+    base = noise[:, None, None] ** 2 * eye + drift[:, None, None] ** 2 * torch.ones_like(eye)
+    sizes = torch.tensor((0.0, *_CHANGE), dtype=torch.float64)
+    transports = doubts.shape[1]
+    factors = torch.zeros(len(residual), dtype=torch.float64)
+    best = torch.zeros(2, 3, len(residual), dtype=torch.int64)
+    step = max(1, _CHUNK // (len(noise) * len(sizes) * transports))
+    for start in range(0, len(residual), step):
+        at = slice(start, start + step)
+        hidden = torch.diag_embed(torch.where(known[at], 0.0, _UNKNOWN))
+        covariance = (
+            base[None, :, None, None]
+            + (sizes[:, None, None] ** 2 * shape)[None, None, :, None]
+            + (doubts[at] + hidden[:, None])[:, None, None]
+        )  # [variable, part, size, transport, block, block]
+        fit = _log_density(residual[at][:, None, None, None], covariance)
+        fit = fit + weight[at][:, :, None, None]
+        total = fit.logsumexp((1, 3))
+        factors[at] = total[:, 1:].logsumexp(-1) - math.log(len(_CHANGE)) - total[:, 0]
+        best[0, :, at] = _best(fit[:, :, :1])
+        best[1, :, at] = _best(fit[:, :, 1:]) + torch.tensor([0, 1, 0])[:, None]
+    kept, changed = (
+        Account(noise[part], drift[part], sizes[size], wrong) for part, size, wrong in best
+    )
+    return Evidence(factors, kept, changed)
+
+
+def change(profile: Tensor) -> Tensor:
+    """The covariance of a change of size 1 that follows a profile, `[block, block]`."""
+    return torch.outer(profile, profile) + _RHO**2 * torch.diag(profile**2)
+
+
+def slope_variance(cell: Cell) -> Tensor:
+    """The variance of each slope's error, `[transport, parent]`."""
+    off = [scale**2 * cell.transport for scale in _TRANSPORT]
+    return cell.doubt + torch.stack([*off, cell.declared])
+
+
+def _doubts(cell: Cell) -> Tensor:
+    return torch.einsum("tp,pa,pb->tab", slope_variance(cell), cell.moved, cell.moved)
+
+
+def _grid(ordinary: Ordinary, *, contrast: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """The parts of the mixture, with drift that is not ordinary where a contrast allows it."""
+    keep = ordinary.log_weight.amax(0) > math.log(1e-3)
+    noise, drift, weight = ordinary.noise[keep], ordinary.drift[keep], ordinary.log_weight[:, keep]
+    if not contrast:
+        return noise, drift, weight
+    scales = noise.unique()
+    by_noise = torch.stack([weight[:, noise == scale].logsumexp(1) for scale in scales], 1)
+    wide = torch.tensor(_WIDE, dtype=torch.float64)
+    further = by_noise.repeat_interleave(len(wide), 1) - math.log(len(wide))
+    return (
+        torch.cat([noise, scales.repeat_interleave(len(wide))]),
+        torch.cat([drift, wide.repeat(len(scales))]),
+        torch.cat([weight, further], 1) - math.log(2),
+    )
+
+
+def _best(fit: Tensor) -> Tensor:
+    """Where the best fit of each variable is, `[axis, variable]`."""
+    return torch.stack(torch.unravel_index(fit.flatten(1).argmax(1), fit.shape[1:]))
+
+
+def _log_density(value: Tensor, covariance: Tensor) -> Tensor:
+    factor = torch.linalg.cholesky(covariance)
+    value = value.expand(*covariance.shape[:-1])[..., None]
+    white = torch.linalg.solve_triangular(factor, value, upper=False)[..., 0]
+    return -0.5 * (white**2).sum(-1) - factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+
+
+__all__ = ["Account", "Evidence", "change", "evidence", "log_bayes_factor_moved", "slope_variance"]

@@ -1,0 +1,255 @@
+"""From draws to a finding: who gave most of the target's excess, how often."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from causalsys.rootcause.changes import Changes, alike, component_of
+from causalsys.rootcause.contributions import Contributions
+from causalsys.rootcause.evidence import Evidence
+from causalsys.rootcause.finding import Cause, Finding, Kind
+from causalsys.rootcause.path import path_of
+from causalsys.rootcause.periods import Periods
+from causalsys.rootcause.readings import Restored, readings
+from causalsys.rootcause.window import Window
+from causalsys.rootcause.words import assumptions
+
+_SHOWS = 0.1
+"""A change shows in the target if it gave so much of the excess."""
+_ACTS = 0.2
+"""And acts together with others if it gave so much."""
+_SHOWN = 3
+_LIKELY = 0.05
+
+
+def ranked(
+    window: Window,
+    periods: Periods,
+    *,
+    evidence: Evidence,
+    changes: Changes,
+    parts: Contributions,
+    moved: float,
+    suspects: tuple[tuple[str, str], ...] = (),
+) -> Finding:
+    """The finding of an incident that has a target.
+
+    Args:
+        window: The window.
+        periods: Both periods.
+        evidence: Of each variable.
+        changes: Draws of what changed.
+        parts: Draws of what the changes gave.
+        moved: The probability that the target moved at all.
+        suspects: Edges that the data suggest.
+    """
+    share = parts.share * changes.changed
+    shape = (len(share), len(changes.components))
+    given = torch.zeros(shape, dtype=torch.float64).scatter_add(1, changes.blamed, share)
+    touched = torch.zeros(shape, dtype=torch.float64).scatter_add(
+        1, changes.blamed, changes.changed.double()
+    )
+    winner = _winner(given)
+    found = [
+        _cause(index, window, evidence, changes, parts, given=given, touched=touched, winner=winner)
+        for index in range(len(changes.components))
+    ]
+    depth = _depths(window, changes)
+    expected = dict(zip(changes.components, given.mean(0).tolist(), strict=True))
+    ranking = sorted(
+        (_scaled(cause, moved) for cause in found),
+        key=lambda c: (-c.probability, -round(expected[c.name], 6), -depth[c.name], c.name),
+    )
+    none = 1 - moved * float((winner >= 0).double().mean())
+    together, chance = _together(given, winner, changes)
+    kind = _kind(ranking, changes, none=none, moved=moved, together=together)
+    return Finding(
+        window.names[window.target] if window.target is not None else None,
+        kind,
+        tuple(ranking),
+        none,
+        moved,
+        together,
+        moved * chance,
+        _readings(window, periods, parts, ranking, together=together) if none < 0.5 else (),
+        _within(window, evidence, changes, parts, winner=winner),
+        suspects,
+        assumptions(window, periods, suspects=suspects),
+    )
+
+
+def _winner(given: Tensor) -> Tensor:
+    """Which component gave most, `[draw]`; -1 where none gave enough to show."""
+    best = given.max(1)
+    return torch.where(best.values > _SHOWS, best.indices, -1)
+
+
+def _cause(
+    index: int,
+    window: Window,
+    evidence: Evidence,
+    changes: Changes,
+    parts: Contributions,
+    *,
+    given: Tensor,
+    touched: Tensor,
+    winner: Tensor,
+) -> Cause:
+    name = changes.components[index]
+    mine = ((changes.blamed == index) & changes.changed).double()
+    weight = (mine * parts.share).mean(0)
+    often = mine.mean(0)
+    places = [
+        place
+        for place in (-weight).argsort(stable=True).tolist()
+        if often[place] > 0.5 * often.max() and often[place] > 0
+    ]
+    own = [p for p, variable in enumerate(window.names) if component_of(window, variable) == name]
+    factor = max((float(evidence.log_bayes_factor[p]) for p in own), default=-math.inf)
+    factor = max([factor, *(h.log_bayes_factor for h in changes.hidden if h.component == name)])
+    when = touched[:, index] > 0
+    shares = given[when, index] if bool(when.any()) else torch.zeros(1, dtype=torch.float64)
+    low, high = shares.quantile(torch.tensor([0.05, 0.95], dtype=torch.float64)).tolist()
+    unseen = alike(window)
+    others = sorted({o for place in places[:1] for o in unseen.get(place, ())} - {name})
+    probability = float((winner == index).double().mean())
+    path = ()
+    if probability > _LIKELY:
+        path = path_of(window, parts, places, component=partial(component_of, window))
+    return Cause(
+        name,
+        tuple(others),
+        tuple(window.names[place] for place in places),
+        probability,
+        factor,
+        float(shares.mean()),
+        (low, high),
+        path,
+    )
+
+
+def _scaled(cause: Cause, moved: float) -> Cause:
+    from dataclasses import replace
+
+    return replace(cause, probability=moved * cause.probability)
+
+
+def _depths(window: Window, changes: Changes) -> dict[str, int]:
+    """How far each component is from the target, by the longest of its variables' shortest ways."""
+    assert window.target is not None
+    distance = {window.target: 0}
+    open_ = [window.target]
+    while open_:
+        here = open_.pop(0)
+        for parent in window.cells[here].parents:
+            if parent not in distance:
+                distance[parent] = distance[here] + 1
+                open_.append(parent)
+    found = dict.fromkeys(changes.components, 0)
+    for place, name in enumerate(window.names):
+        component = component_of(window, name)
+        found[component] = max(found[component], distance.get(place, 0))
+    return found
+
+
+def _together(given: Tensor, winner: Tensor, changes: Changes) -> tuple[tuple[str, ...], float]:
+    """The set of components that most often acted together, and how often."""
+    sets = Counter(
+        tuple((row > _ACTS).nonzero()[:, 0].tolist()) or (int(best),)
+        for row, best in zip(given, winner, strict=True)
+        if best >= 0
+    )
+    if not sets:
+        return (), 0.0
+    most = min(sets, key=lambda places: (-sets[places], places))
+    return tuple(changes.components[place] for place in most), sets[most] / len(winner)
+
+
+def _kind(
+    ranking: Sequence[Cause],
+    changes: Changes,
+    *,
+    none: float,
+    moved: float,
+    together: tuple[str, ...],
+) -> Kind:
+    if moved < 0.5:
+        return "no incident"
+    if none >= 0.5:
+        return "none of these"
+    if len(together) > 1:
+        return "several"
+    hidden = {each.component for each in changes.hidden}
+    return "outside" if ranking[0].name in hidden else "one"
+
+
+def _readings(
+    window: Window,
+    periods: Periods,
+    parts: Contributions,
+    ranking: Sequence[Cause],
+    *,
+    together: tuple[str, ...],
+) -> tuple[Restored, ...]:
+    """The first causes one by one; then together, where no single one suffices."""
+    place = {name: index for index, name in enumerate(window.names)}
+    likely = [c for c in ranking if c.probability > _LIKELY and c.variables][:_SHOWN]
+    likely += [c for c in ranking if c.name in together and c.variables and c not in likely]
+    sets = [((cause.name,), [place[v] for v in cause.variables]) for cause in likely]
+    if len(likely) > 1:
+        names = tuple(cause.name for cause in likely)
+        sets.append((names, sorted({place[v] for c in likely for v in c.variables})))
+    assert window.target is not None
+    target = window.names[window.target]
+    gone = periods.normal.missing.get(target)
+    values = periods.normal.values[target][0].double()
+    values = values if gone is None else values[~gone]
+    ends = values.quantile(torch.tensor([0.01, 0.99], dtype=torch.float64)).tolist()
+    return readings(window, parts, sets, usual=float(values.median()), limits=(ends[0], ends[1]))
+
+
+def _within(
+    window: Window,
+    evidence: Evidence,
+    changes: Changes,
+    parts: Contributions,
+    *,
+    winner: Tensor,
+) -> dict[str, tuple[Cause, ...]]:
+    """One level down: of each component's variables, the one that gave most, where it is blamed."""
+    found: dict[str, tuple[Cause, ...]] = {}
+    share = parts.share * changes.changed
+    for index, name in enumerate(changes.components):
+        mine = [p for p in range(len(window.names)) if bool((changes.blamed[:, p] == index).any())]
+        when = winner == index
+        if len(mine) < 2 or not bool(when.any()):
+            continue
+        inside = share[when][:, mine] * (changes.blamed[when][:, mine] == index)
+        best = inside.argmax(1)
+        causes = [
+            Cause(
+                window.names[place],
+                (),
+                (window.names[place],),
+                float((best == position).double().mean()),
+                float(evidence.log_bayes_factor[place]),
+                float(inside[:, position].mean()),
+                tuple(
+                    inside[:, position]
+                    .quantile(torch.tensor([0.05, 0.95], dtype=torch.float64))
+                    .tolist()
+                ),
+            )
+            for position, place in enumerate(mine)
+        ]
+        found[name] = tuple(sorted(causes, key=lambda c: (-c.probability, -c.share, c.name)))
+    return found
+
+
+__all__ = ["ranked"]

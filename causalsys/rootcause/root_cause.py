@@ -1,0 +1,82 @@
+"""Which mechanism changed: one incident, from its rows to a finding."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from causalsys.engine.base import one_thread
+from causalsys.fit.fitted import Fitted
+from causalsys.query.asked import count
+from causalsys.rootcause.changes import draw_changes
+from causalsys.rootcause.contributions import contributions
+from causalsys.rootcause.evidence import Evidence, evidence, log_bayes_factor_moved
+from causalsys.rootcause.finding import Finding
+from causalsys.rootcause.periods import read_periods
+from causalsys.rootcause.ranking import ranked
+from causalsys.rootcause.window import Window, window_of
+
+_HELP = 3.0
+"""A change with the target's profile speaks for an incident by so many nats at most."""
+
+
+@one_thread()
+def root_cause(
+    fitted: Fitted,
+    incident: object,
+    *,
+    target: str | None = None,
+    normal: object = None,
+    draws: int = 500,
+    seed: int = 0,
+) -> Finding:
+    """Name the mechanisms that changed, with probabilities, or say that none did.
+
+    Args:
+        fitted: The model, fitted to normal rows.
+        incident: The rows of the incident, in their order; best with some from before the fault.
+        target: What alarmed: one logged number.
+        normal: Normal rows in their order, from which scale, drift and tails are estimated; by
+            default rows drawn from the model, which knows no drift.
+        draws: How many draws the probabilities are shares of.
+        seed: Fixes the draws.
+
+    Returns:
+        The finding; read `finding.ranking`, or print it.
+
+    Raises:
+        EvidenceError: The rows do not fit the model, are in both periods, or say nothing of the
+            target.
+        QueryError: The model has states or lags, or the target is no logged number.
+        UnknownNameError: The target is not in the model.
+    """
+    draws, seed = count(draws, "draws"), count(seed, "seed", least=0)
+    periods = read_periods(fitted, incident, normal=normal, target=target, seed=seed)
+    window = window_of(fitted, periods, target=target)
+    found = evidence(window)
+    generator = torch.Generator().manual_seed(seed)
+    changes = draw_changes(window, found, draws=draws, generator=generator)
+    parts = contributions(window, found, changes.changed, generator=generator)
+    return ranked(
+        window,
+        periods,
+        evidence=found,
+        changes=changes,
+        parts=parts,
+        moved=_moved(window, found),
+    )
+
+
+def _moved(window: Window, found: Evidence) -> float:
+    """The probability that the target moved at all.
+
+    Even beforehand. A changed mechanism that follows the target's profile speaks for it too, but
+    not more than so much: what did not show in the target is no incident of it.
+    """
+    changed = float(found.log_bayes_factor.logsumexp(0)) - math.log(len(window.cells))
+    log_odds = log_bayes_factor_moved(window) + min(max(changed, 0.0), _HELP)
+    return 1 / (1 + math.exp(-max(min(log_odds, 700.0), -700.0)))
+
+
+__all__ = ["root_cause"]

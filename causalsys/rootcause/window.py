@@ -1,0 +1,218 @@
+"""An incident's window as one local linear model: what everything else is computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from causalsys.fit.fitted import Fitted
+from causalsys.rootcause.deviations import Deviation, deviations
+from causalsys.rootcause.ordinary import Ordinary, blocked, ordinary
+from causalsys.rootcause.periods import Periods
+from causalsys.rootcause.usual import Model, Usual, usual_of
+from causalsys.scm.declaration import Declaration, Node
+from causalsys.scm.supports import Support
+
+_BLOCKS = 12
+"""Longer windows are averaged to so many blocks of rows: what changed lasts for more than one."""
+_STILL = 1e-12
+_CONTRAST = 0.1
+"""The share of the target's profile, in mean square, that must lie inside the window."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One variable in the window.
+
+    Attributes:
+        name: The variable.
+        residual: What its parents do not explain, `[block]`, in its own unit.
+        parents: The places of the parents that were seen, causes before effects.
+        moved: Their deviations, `[parent, block]`.
+        slopes: What its mechanism passes on of them, `[parent, block]`.
+        doubt: The variance of each slope over the fitted members, `[parent]`.
+        transport: The variance that a slope of one standard unit has, `[parent]`.
+        declared: The same by the slopes' declared priors, about what was fitted, `[parent]`.
+    """
+
+    name: str
+    residual: Tensor
+    parents: tuple[int, ...]
+    moved: Tensor
+    slopes: Tensor
+    doubt: Tensor
+    transport: Tensor
+    declared: Tensor
+
+
+@dataclass(frozen=True)
+class Window:
+    """The target and everything above it.
+
+    Attributes:
+        declaration: The model's.
+        cells: The variables, causes before effects.
+        deviation: `[variable, block]`.
+        known: Where the deviation was observed, `[variable, block]`.
+        ordinary: How the residuals ordinarily move.
+        spread: The scale of each variable's deviations in normal rows, `[variable]`.
+        excess: The target's deviation, or a step of one where there is no target, `[block]`.
+        profile: The same with mean square 1.
+        contrast: Whether the window has rows before the fault.
+        target: The target's place; None where there is none.
+        moved: How the target itself ordinarily moves; None where there is none.
+        rows: How many rows the window has.
+    """
+
+    declaration: Declaration
+    cells: tuple[Cell, ...]
+    deviation: Tensor
+    known: Tensor
+    ordinary: Ordinary
+    spread: Tensor
+    excess: Tensor
+    profile: Tensor
+    contrast: bool
+    target: int | None
+    moved: Ordinary | None
+    rows: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables, causes before effects."""
+        return tuple(cell.name for cell in self.cells)
+
+
+def window_of(fitted: Fitted, periods: Periods, *, target: str | None) -> Window:
+    """Compute the window of one incident."""
+    declaration = fitted.declaration
+    usual = usual_of(fitted, periods.normal)
+    above = set(declaration.nodes) if target is None else {target}
+    if target is not None:
+        above |= set(declaration.graph.ancestors(target))
+    names = tuple(name for name in declaration.nodes if name in above and name in usual)
+    model = Model(fitted, {name: each.value for name, each in usual.items()})
+    found = deviations(model, periods.incident, {name: usual[name] for name in names})
+    rows = periods.incident.rows
+    blocks = min(rows, _BLOCKS)
+    least = resolution(usual, found, fitted.schema.supports)
+    unit = ordinary(
+        [usual[name].residual for name in names],
+        [least[name] for name in names],
+        rows=rows,
+        blocks=blocks,
+    )
+    spread = torch.stack([_spread(usual[name].deviation, least[name]) for name in names])
+    deviation = torch.stack([blocked(found[name].value, blocks) for name in names])
+    place = {name: index for index, name in enumerate(names)}
+    cells = [
+        _cell(declaration.nodes[name], found, deviation, place, spread=spread, scale=unit.scale)
+        for name in names
+    ]
+    excess = torch.ones(blocks, dtype=torch.float64)
+    moved = None
+    if target is not None:
+        excess = deviation[place[target]]
+        moved = ordinary([usual[target].deviation], [least[target]], rows=rows, blocks=blocks)
+    profile = excess / (excess**2).mean().sqrt().clamp(min=_STILL)
+    inside = ((profile - profile.mean()) ** 2).mean()
+    known = torch.stack([blocked(found[name].known.double(), blocks) > 0.5 for name in names])
+    return Window(
+        declaration,
+        tuple(cells),
+        deviation,
+        known,
+        unit,
+        spread,
+        excess,
+        profile,
+        bool(inside > _CONTRAST),
+        None if target is None else place[target],
+        moved,
+        rows,
+    )
+
+
+def _cell(
+    node: Node,
+    found: Mapping[str, Deviation],
+    deviation: Tensor,
+    place: Mapping[str, int],
+    *,
+    spread: Tensor,
+    scale: Tensor,
+) -> Cell:
+    here, mine = place[node.name], found[node.name]
+    seen = [index for index, ref in enumerate(node.parents) if ref.name in place]
+    parents = tuple(place[node.parents[index].name] for index in seen)
+    moved = deviation[list(parents)]
+    passed = blocked(mine.passed[seen], deviation.shape[-1])
+    still = moved.abs() < _STILL
+    slopes = torch.where(still, 0.0, passed / torch.where(still, 1.0, moved))
+    transport = (scale[here] / spread[list(parents)]) ** 2
+    priors = {key: (mean, sd) for key, mean, sd in getattr(node.mechanism, "prior", ())}
+    declared = transport.clone()
+    for position, index in enumerate(seen):
+        if node.parents[index].key in priors:
+            mean, sd = priors[node.parents[index].key]
+            fitted = slopes[position][~still[position]]
+            gap = mean - float(fitted.mean()) if len(fitted) else 0.0
+            declared[position] = sd**2 + gap**2
+    # What is written holds in every regime.
+    open_ = 1.0 if node.learned else 0.0
+    return Cell(
+        node.name,
+        deviation[here] - passed.sum(0),
+        parents,
+        moved,
+        slopes,
+        open_ * mine.doubt[seen] ** 2,
+        open_ * transport,
+        open_ * torch.maximum(declared, transport),
+    )
+
+
+def resolution(
+    usual: Mapping[str, Usual], found: Mapping[str, Deviation], supports: Mapping[str, Support]
+) -> dict[str, Tensor]:
+    """The smallest step that variables of one unit are seen to take.
+
+    A variable that never moved has no scale of its own, and none that is fixed would fit every
+    unit. Its kind has one: a count moves by one, and so on.
+    """
+    groups: dict[object, list[str]] = {}
+    for name in usual:
+        unit = supports[name].unit
+        groups.setdefault((type(supports[name]).__name__, unit) if unit else name, []).append(name)
+    least: dict[str, Tensor] = {}
+    for names in groups.values():
+        normal = torch.cat([usual[name].deviation for name in names])
+        seen = [found[name].value for name in names if name in found]
+        step = _step(normal)
+        if step is None and seen:
+            step = _step(torch.cat(seen))
+        for name in names:
+            least[name] = torch.tensor(1.0, dtype=torch.float64) if step is None else step
+    return least
+
+
+def _step(values: Tensor) -> Tensor | None:
+    """A small step among those that are not zero: their tenth part."""
+    steps = values.abs()[values.abs() > _STILL]
+    return steps.sort().values[len(steps) // 10] if len(steps) else None
+
+
+def _spread(values: Tensor, least: Tensor) -> Tensor:
+    return torch.maximum(1.4826 * (values - values.median()).abs().median(), least)
+
+
+def places(window: Window, names: Sequence[str]) -> list[int]:
+    """Where some variables stand, those that the window has."""
+    index = {name: place for place, name in enumerate(window.names)}
+    return [index[name] for name in names if name in index]
+
+
+__all__ = ["Cell", "Window", "places", "window_of"]
