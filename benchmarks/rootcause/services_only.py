@@ -34,16 +34,18 @@ SERVICES = (
 INJECTED = ("orders", "carts", "catalogue", "user", "payment")
 """Where faults are injected, as there."""
 SIZES = {
-    "cpu": (0.12, 0.9),
-    "mem": (0.08, 2.0),
-    "disk": (0.03, 0.4),
-    "delay": (0.5, 60.0),
-    "loss": (0.008, 0.4),
+    "cpu": (0.2, 0.9),
+    "mem": (0.25, 2.0),
+    "disk": (0.06, 0.4),
+    "delay": (2.0, 60.0),
+    "loss": (0.02, 0.4),
 }
 """Kinds, named as there, and magnitudes from least to most: what is injected is set by hand there,
 not by its effect. Waiting for a disk counts as utilisation and takes time; a lost packet makes a
 request fail or, sent again, take longer."""
 _LOAD = 200.0
+_JUMPS = 1 / 900
+"""Of a metric's level, in each row."""
 _HEAVY = 2.5
 """Degrees of freedom of the scraper's errors: an outlier now and then."""
 
@@ -151,7 +153,7 @@ def _table(system: System, flow: Flow, rng: np.random.Generator) -> pd.DataFrame
     def read(values: Floats, gauge: float) -> Floats:
         smooth = pd.DataFrame(values.T).rolling(5, min_periods=1).mean().to_numpy().T
         tails = rng.standard_t(_HEAVY, values.shape)
-        return np.asarray(smooth * np.exp(np.clip(gauge * tails, -1.5, 1.5)))
+        return np.asarray(smooth * np.exp(np.clip(gauge * tails, -1.5, 1.5) + _jumps(smooth, rng)))
 
     seen = {
         "cpu": read(flow.cpu, 0.05),
@@ -168,6 +170,12 @@ def _table(system: System, flow: Flow, rng: np.random.Generator) -> pd.DataFrame
         if metric in ("cpu", "mem") or not name.endswith("-db")
     }
     return pd.DataFrame(columns)
+
+
+def _jumps(values: Floats, rng: np.random.Generator) -> Floats:
+    """Levels jump now and then, and stay: pods move, collectors run, logs rotate."""
+    jumps = rng.random(values.shape) < _JUMPS
+    return np.cumsum(jumps * 0.08 * rng.standard_t(_HEAVY, values.shape), axis=1)
 
 
 def largest_deviation(made: BeforeAfter) -> list[str]:
