@@ -18,6 +18,7 @@ SEED = 0
 _GROUPS = (
     ("trust", "Trust", "make bench-trust"),
     ("simulation", "Simulation", "make bench-simulation"),
+    ("rootcause", "Root cause", "make bench-rootcause"),
 )
 
 
