@@ -9,8 +9,8 @@ import pandas as pd
 
 import causalsys as cs
 from case_studies.petshop.case import Case
-from case_studies.petshop.read import columns
 from causalsys.errors import CausalSysError
+from models.microservices import Microservices
 
 KINDS = {"latency": "latency", "availability": "errors", "requests": "requests"}
 """The model's kind of variable for a metric of the data."""
@@ -45,7 +45,7 @@ class Ours:
 
     def __init__(self, *, seed: int = 0) -> None:
         self._seed = seed
-        self._fitted: dict[tuple[str, str], tuple[Any, Any, pd.DataFrame]] = {}
+        self._fitted: dict[tuple[str, str], tuple[Microservices, cs.FittedSCM, pd.DataFrame]] = {}
 
     def judge(self, case: Case) -> Answer:
         """The finding, with the data's own names; a case that is refused counts as silent."""
@@ -53,7 +53,7 @@ class Ours:
             system, fitted, normal = self._system(case)
             finding = cs.root_cause(
                 fitted,
-                system.table(_seen(case.window, case)),
+                system.table(case.window, absent="missing"),
                 target=system.variable(case.target.node, KINDS[case.target.metric]),
                 normal=normal,
                 seed=self._seed,
@@ -62,28 +62,14 @@ class Ours:
             return Answer(False, 1.0, (), " ".join(str(error).split()))
         return Answer(bool(finding.alarm), float(finding.none_probability), _ranking(finding))
 
-    def _system(self, case: Case) -> tuple[Any, Any, pd.DataFrame]:
-        key = (case.fold, case.target.statistic)
+    def _system(self, case: Case) -> tuple[Microservices, cs.FittedSCM, pd.DataFrame]:
+        statistic = case.target.statistic if case.target.metric == "latency" else "mean"
+        key = (case.fold, statistic)
         if key not in self._fitted:
-            # Imported here, so that the rivals run without it.
-            from models.microservices import Microservices
-
-            normal = _seen(case.normal, case)
-            system = Microservices.of(case.calls, normal)
-            self._fitted[key] = system, system.fit(normal), system.table(normal)
+            system = Microservices.of(case.calls, case.normal, statistic=statistic)
+            table = system.table(case.normal)
+            self._fitted[key] = system, system.model.fit(table, seed=self._seed), table
         return self._fitted[key]
-
-
-def _seen(raw: pd.DataFrame, case: Case) -> pd.DataFrame:
-    """Raw metrics (service, metric): latency in the target's statistic, or else as a mean."""
-    wanted = case.target.statistic if case.target.metric == "latency" else "Average"
-    kept = {
-        (service, metric, statistic): (service, metric)
-        for service, metric, statistic in columns(raw)
-        if metric != "latency" or statistic == wanted
-    }
-    table = raw[list(kept)]
-    return table.set_axis(pd.MultiIndex.from_tuples(kept.values()), axis=1)
 
 
 def _ranking(finding: Any) -> tuple[Blamed, ...]:
