@@ -115,6 +115,7 @@ def drill_down(
     ]
     slices.sort(key=lambda each: (-abs(each.contribution), str(each)))
     mix = _interval(parts.mix, probability)
+    mixed = (mix[0] > 0 or mix[1] < 0) and abs(parts.mix[0]) >= least
     return DrillDown(
         value,
         kind,
@@ -125,10 +126,10 @@ def drill_down(
         tuple(slices),
         float(parts.mix[0]),
         mix,
-        _shifts(setting, float(parts.mix[0]), spans) if mix[0] > 0 or mix[1] < 0 else (),
+        _shifts(setting, float(parts.mix[0]), spans) if mixed else (),
         float(parts.rest[0]),
         _interval(parts.rest, probability),
-        sum(int(family.allowed.sum()) for family in looked),
+        sum(family.count for family in looked),
         level,
         probability,
         _assumptions(cells, value),
@@ -188,7 +189,7 @@ def _slice(
     carried = parts.slices[place]
     with np.errstate(divide="ignore", invalid="ignore"):
         share = carried / parts.change
-    scale = setting.terms[each.scale]
+    expected = float(cells.after.weights[inside] @ setting.baseline.expected[inside]) / now[1]
     return Slice(
         conditions(cells, each),
         float(carried[0]),
@@ -197,8 +198,8 @@ def _slice(
         _interval(share, probability),
         then[2] / then[1] if then[1] else None,
         now[2] / now[1],
-        float(cells.after.weights[inside] @ setting.baseline.expected[inside]) / now[1],
-        1 + float(parts.effects[place][0]) if scale.relative else None,
+        expected,
+        now[2] / now[1] / expected if setting.terms[each.scale].relative and expected else None,
         int(now[0]),
         int(then[0]),
         chosen[place].p,
@@ -278,9 +279,10 @@ def _assumptions(cells: Cells, value: str) -> tuple[str, ...]:
         if len(np.unique(codes[now])) == 1 and len(np.unique(codes[now | then])) > 1:
             only = Condition(name, (levels[int(codes[now][0])],))
             found.append(f"every row of the incident has {only}: not to be told from everything")
-        gone = sorted(set(np.unique(codes[then])) - set(np.unique(codes[now])))
-        if gone:
-            names = [str(Condition(name, (levels[int(i)],))) for i in gone[:NAMED]]
-            more = f" and {len(gone) - NAMED} more" if len(gone) > NAMED else ""
-            found.append(f"no longer seen: {', '.join(names)}{more}; that is part of the mix")
+        for told, one, other in (("not seen before", now, then), ("no longer seen", then, now)):
+            alone = np.setdiff1d(codes[one], codes[other])
+            if len(alone):
+                names = [str(Condition(name, (levels[int(i)],))) for i in alone[:NAMED]]
+                more = f" and {len(alone) - NAMED} more" if len(alone) > NAMED else ""
+                found.append(f"{told}: {', '.join(names)}{more}")
     return tuple(found)

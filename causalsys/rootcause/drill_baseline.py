@@ -148,11 +148,15 @@ def _variance(cells: Cells, rate: Floats, *, positive: bool) -> Floats:
     if not replicated(cells):
         gap = period.values[seen] - period.weights[seen] * rate[seen]
         inside, free = inside + gap**2 / period.weights[seen], free + 1
-    level = np.maximum(rate, 0.1 * abs(rate.mean())) if positive else np.ones_like(rate)
+    level = np.maximum(rate, 0.1 * rate.mean()) if positive else np.ones_like(rate)
+    # Without any variation (no errors at all, so far) next to none is assumed, but not none.
+    both = [float((p.value**2 / p.weight).mean()) for p in (period, cells.after)]
+    least = max(1e-6 * max(both), 1e-100)
     best, found = np.inf, np.ones_like(rate)
     for power in (0, 1, 2) if positive else (0,):
         shape = level**power
-        scale = max(float((inside / shape[seen]).sum() / max(free.sum(), 1)), 1e-300)
+        scale = float((inside / shape[seen]).sum() / max(free.sum(), 1))
+        scale = max(scale, least / float(shape[seen].mean()))
         cost = float(free @ np.log(scale * shape[seen]))
         if power == 0 or cost < best - 1e-9 * abs(best):
             best, found = cost, scale * shape

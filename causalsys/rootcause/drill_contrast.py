@@ -122,7 +122,7 @@ def prior(cells: Cells, candidate: Candidate, scale: Scale) -> float:
         inside = np.isin(cells.codes[d], levels)
         each = scale.level_variance[d][cells.codes[d][inside]]
         found += float(weights[inside] @ each) / max(float(weights[inside].sum()), 1e-300)
-    return max(found, scale.unsure)
+    return max(found, scale.unsure())
 
 
 def part_p(part: Mask, rest: Mask, *, normal: Moments, incident: Moments, scale: Scale) -> float:
@@ -134,7 +134,7 @@ def part_p(part: Mask, rest: Mask, *, normal: Moments, incident: Moments, scale:
         old, new = normal.mean(side, scale), incident.mean(side, scale)
         if not new.rows:
             return 1.0
-        known = max(scale.cell_variance, scale.unsure)
+        known = max(scale.cell_variance, scale.unsure())
         trust = known / (known + old.variance) if old.rows else 0.0
         effect += sign * (new.effect - trust * old.effect)
         variance += new.at_least(old) + known * (1 - trust)

@@ -91,8 +91,10 @@ def candidates(
     """
     found: list[Candidate] = []
     for family in families:
-        alike = sum(len(each.dimensions) == len(family.dimensions) for each in families)
-        looks = float(depth * alike * family.codes.shape[1])
+        if not family.allowed.any():
+            continue
+        alike = [each.count for each in families if len(each.dimensions) == len(family.dimensions)]
+        looks = float(min(depth, len(families)) * sum(alike))
         for place, (scale, known) in enumerate(zip(terms, family.known, strict=True)):
             pull = scale.unit / left.variance
             info = np.maximum(family.sums(left.weight * scale.unit * pull), 1e-300)

@@ -10,7 +10,8 @@ a thousand values each meets only what can matter.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,10 +41,9 @@ class Scale:
     level_variance: tuple[Floats, ...]
     cell_variance: float
 
-    @property
-    def unsure(self) -> float:
-        """How sure the baseline may be at most, in terms of one row's variance."""
-        return float((self.variance / self.unit**2).mean()) / PRIOR_ROWS
+    def unsure(self, rows: float = PRIOR_ROWS) -> float:
+        """The baseline's variance where it is as sure as so many rows would make it."""
+        return float((self.variance / self.unit**2).mean()) / rows
 
 
 def scales(baseline: Baseline) -> tuple[Scale, ...]:
@@ -96,6 +96,8 @@ class Family:
         group: Which slice, for each of these.
         codes: The levels of each slice, `[dimension, slice]`.
         allowed: Whether a slice may be reported, `[slice]`.
+        count: How many slices with rows enough there are, or a bound on it: also those whose sums
+            ruled them out, since these were looked at.
         known: By scale.
     """
 
@@ -104,7 +106,8 @@ class Family:
     group: Codes
     codes: Codes
     allowed: NDArray[np.bool_]
-    known: tuple[Known, ...]
+    count: int
+    known: tuple[Known, ...] = ()
 
     def sums(self, each: Floats) -> Floats:
         """What a number per cell adds up to in each slice."""
@@ -134,6 +137,8 @@ def families(
     gap = after.values - after.weights * baseline.expected
     shift = abs(gap.sum()) / after.weights.sum()
     live: dict[tuple[int, ...], NDArray[np.bool_]] = {}
+    lost: dict[tuple[int, ...], bool] = {(): False}
+    single: dict[int, int] = {}
     found: list[Family] = []
     for length in range(1, min(limits.depth, len(cells.dimensions)) + 1):
         for dims in itertools.combinations(range(len(cells.dimensions)), length):
@@ -143,14 +148,19 @@ def families(
             if length > 1 and not alive.any():
                 live[dims] = alive
                 continue
-            family, keep = _family(cells, dims, np.flatnonzero(alive), gap, shift, limits)
+            family, ruled_out = _family(cells, dims, np.flatnonzero(alive), gap, shift, limits)
             live[dims] = np.zeros_like(alive)
-            live[dims][family.place[keep[family.group]]] = True
-            known = tuple(_known(cells, baseline, family, scale) for scale in terms)
-            if family.allowed.any():
-                found.append(
-                    Family(dims, family.place, family.group, family.codes, family.allowed, known)
-                )
+            live[dims][family.place] = True
+            parts = list(itertools.combinations(dims, length - 1))
+            lost[dims] = ruled_out or any(lost.get(part, True) for part in parts)
+            if length == 1:
+                single[dims[0]] = family.count
+            elif any(lost.get(part, True) for part in parts):
+                fit = int(after.rows.sum()) // limits.rows
+                family = replace(family, count=min(fit, math.prod(single[d] for d in dims)))
+            if family.count:
+                known = tuple(_known(cells, baseline, family, scale) for scale in terms)
+                found.append(replace(family, known=known))
     return found
 
 
@@ -161,37 +171,41 @@ def _family(
     gap: Floats,
     shift: float,
     limits: Limits,
-) -> tuple[Family, NDArray[np.bool_]]:
-    """The groups over some dimensions, and which of them may have parts worth a look."""
+) -> tuple[Family, bool]:
+    """The slices over some dimensions, and whether sums ruled out any with rows enough."""
     codes = cells.codes[np.asarray(dims)][:, place]
     group, first = grouped(codes, [len(cells.levels[d]) for d in dims])
-    whole = Family(dims, place, group, codes[:, first], np.zeros(0, dtype=bool), ())
+    whole = Family(dims, place, group, codes[:, first], np.zeros(0, dtype=bool), 0)
     rows = whole.sums(cells.after.rows)
     # A slice cannot carry more than the gaps of one sign that its cells have.
     mass = np.maximum(whole.sums(np.maximum(gap, 0)), whole.sums(np.maximum(-gap, 0)))
     mass += shift * whole.sums(cells.after.weights)
-    keep = (rows >= limits.rows) & (mass >= limits.excess)
+    enough = rows >= limits.rows
+    keep = enough & (mass >= limits.excess)
     allowed = keep & (cells.after.rows.sum() - rows >= limits.rows)
-    if not keep.any():
-        return Family(dims, place[:0], group[:0], codes[:, :0], allowed[:0], ()), keep
     # Numbered anew without the thin ones, which are the most where dimensions are large.
     rank = np.cumsum(keep) - 1
     stay = keep[group]
     short = Family(
-        dims, place[stay], rank[group[stay]], codes[:, first][:, keep], allowed[keep], ()
+        dims,
+        place[stay],
+        rank[group[stay]],
+        codes[:, first][:, keep],
+        allowed[keep],
+        int(enough.sum()),
     )
-    return short, np.ones(int(keep.sum()), dtype=bool)
+    return short, bool((enough & ~keep).any())
 
 
 def _known(cells: Cells, baseline: Baseline, family: Family, scale: Scale) -> Known:
-    if not family.allowed.size:
-        empty = np.zeros(0)
-        return Known(empty, empty, empty)
     pull = scale.unit / scale.variance
     own = family.sums(cells.before.weights * scale.unit * pull)
     gap = family.sums((cells.before.values - cells.before.weights * baseline.expected) * pull)
     prior = np.full(family.codes.shape[1], scale.cell_variance)
     for row, d in zip(family.codes, family.dimensions, strict=True):
         prior += scale.level_variance[d][row]
-    held = own + 1 / np.maximum(prior, scale.unsure)
+    # Slices are compared as if the baseline were known as well as all normal rows allow; whether
+    # one stands out is judged with less trust (`drill_contrast.prior`). With the same distrust in
+    # both, a new value would lose to whatever it is a part of.
+    held = own + 1 / np.maximum(prior, scale.unsure(cells.before.rows.sum()))
     return Known(gap / held, held, family.sums(cells.after.weights * scale.unit))

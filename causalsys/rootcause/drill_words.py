@@ -88,6 +88,8 @@ def _slice(number: int, each: Slice) -> list[str]:
 
 
 def _part(amount: float, interval: tuple[float, float], found: DrillDown) -> str:
+    if max(map(abs, (amount, *interval))) < 1e-9 * (abs(found.before) + abs(found.after)):
+        return "none"
     share = f" = {_percent(amount / found.change)}" if found.moved else ""
     return f"{amount:+.3g} [{interval[0]:+.3g}, {interval[1]:+.3g}]{share}"
 
