@@ -5,9 +5,10 @@ against the rest of the period. Fitting once a window would take hours, so the p
 FOLDS blocks: the windows of a block are judged against the rows of the other blocks, less one
 window on either side of it.
 
-A scenario without a normal period takes, for an issue, the rows of the *other* issues that began
-before their own alarm. They are few and not all clean, so medians are used on them; and no normal
-windows can be judged.
+A scenario without a normal period borrows that of a scenario beside it which has (nearly) the same
+nodes: the same system, under other traffic. Where there is none, an issue takes the rows of the
+*other* issues: those from before their own alarms where these suffice, or else all of them. In
+neither case are normal windows judged: they would not be this scenario's.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from case_studies.petshop.read import Issue, Scenario
 from causalsys.errors import DataError
 
 FOLDS = 5
-LEAST = 10
-"""Normal rows. With fewer, all rows of the other issues are taken."""
+LEAST = 30
+"""Normal rows. With fewer from before the alarms, all rows of the other issues are taken."""
 
 
 def cases(scenario: Scenario, *, most_windows: int | None = None) -> tuple[list[Case], str]:
@@ -41,6 +42,12 @@ def cases(scenario: Scenario, *, most_windows: int | None = None) -> tuple[list[
         _case(scenario, issue, normal.drop(normal.index.intersection(issue.metrics.index)), "all")
         for issue in scenario.issues
     ]
+    if scenario.lender:
+        return found, (
+            f"This scenario has no normal period: that of {scenario.lender}, {len(normal)} rows of "
+            "the same system under other traffic, stands in. No normal windows are judged, so "
+            "specificity is not measured. Name another normal period with --normal."
+        )
     windows = _windows(scenario, most_windows)
     return found + windows, (
         f"{len(normal)} normal rows; {len(windows)} normal windows, each judged against the other "
@@ -76,7 +83,7 @@ def _windows(scenario: Scenario, most: int | None) -> list[Case]:
                     scenario.calls,
                 )
                 for window in block
-                if window in chosen and len(rest) >= LEAST
+                if window in chosen
             ]
     return cases
 
@@ -97,8 +104,8 @@ def _without_normal(scenario: Scenario) -> tuple[list[Case], str]:
         found.append(_case(scenario, issue, rows, issue.id))
     fewest = min(len(case.normal) for case in found)
     return found, (
-        "This scenario has no normal period. The rows of the other issues from before their alarm "
-        f"stand in ({fewest} or more for each issue): few, days away, and not all clean. "
+        "This scenario has no normal period, nor has one beside it with the same nodes. The rows "
+        f"of the other issues stand in ({fewest} or more an issue): few, and not all clean. "
         "No normal windows are judged, so specificity is not measured. Name a normal period with "
         "--normal."
     )

@@ -23,6 +23,9 @@ import pandas as pd
 from causalsys.errors import DataError
 
 SPLITS = ("train", "test")
+NORMAL = Path("noissue") / "metrics.csv"
+ALIKE = 0.9
+"""Nodes in common, of all, from which two scenarios count as runs of one system."""
 
 
 @dataclass(frozen=True, order=True)
@@ -48,12 +51,17 @@ class Issue:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A folder, read. `calls` runs from caller to callee; `normal` is None where there is none."""
+    """A folder, read. `calls` runs from caller to callee.
+
+    `normal` is None where no normal period was found; `lender` names the scenario that lent its
+    own, "" where it is this one's or was given.
+    """
 
     name: str
     calls: nx.DiGraph[str]
     normal: pd.DataFrame | None
     issues: tuple[Issue, ...]
+    lender: str = ""
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -90,9 +98,23 @@ def read(folder: Path, *, normal: Path | None = None) -> Scenario:
             found="no train/*/metrics.csv and no test/*/metrics.csv",
             mend="Name a scenario folder of the published format.",
         )
-    own = folder / "noissue" / "metrics.csv"
-    source = normal or (own if own.is_file() else None)
-    return Scenario(folder.name, calls, metrics(source) if source else None, issues)
+    own = folder / NORMAL
+    source, lender = normal or (own if own.is_file() else None), ""
+    if source is None and (lender := _lender(folder, calls)):
+        source = folder.parent / lender / NORMAL
+    return Scenario(folder.name, calls, metrics(source) if source else None, issues, lender)
+
+
+def _lender(folder: Path, calls: nx.DiGraph[str]) -> str:
+    """The scenario beside this one that has a normal period and whose nodes are most alike."""
+    found = []
+    for graph in folder.parent.glob("*/graph.csv"):
+        if graph.parent != folder and (graph.parent / NORMAL).is_file():
+            theirs, ours = set(_calls(graph)), set(calls)
+            alike = len(theirs & ours) / len(theirs | ours)
+            if alike >= ALIKE:
+                found.append((-alike, graph.parent.name))
+    return min(found)[1] if found else ""
 
 
 def metrics(path: Path) -> pd.DataFrame:

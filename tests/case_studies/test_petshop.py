@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -154,14 +155,25 @@ def test_without_a_normal_period_other_issues_stand_in(folder: Path) -> None:
     assert len(cases(given)[0]) == 4 + 40
 
 
-def test_the_rows_before_the_alarm_stand_in_where_they_suffice(folder: Path) -> None:
+def test_the_rows_before_the_alarm_stand_in_where_they_suffice(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder / "noissue/metrics.csv").unlink()
-    for where in ISSUES:
-        about = folder / where / "target.json"
-        told = json.loads(about.read_text())
-        told["target"]["timestamp"] += 2 * STEP  # rows 0 to 3 began before it
-        about.write_text(json.dumps(told))
-    assert all(len(case.normal) == 12 for case in cases(read(folder))[0])
+    monkeypatch.setattr("case_studies.petshop.cases.LEAST", 6)
+    assert all(len(case.normal) == 6 for case in cases(read(folder))[0])  # rows 0 and 1 of three
+
+
+def test_a_scenario_of_the_same_system_lends_its_normal_period(folder: Path) -> None:
+    for name in ("rich", "stranger"):
+        shutil.copytree(folder, folder.parent / name)
+    (folder.parent / "stranger/graph.csv").write_text("caller,callee\nx,y\n")
+    (folder / "noissue/metrics.csv").unlink()
+    found, said = cases(read(folder))
+    assert len(found) == 4
+    assert all(len(case.normal) == 100 for case in found)
+    assert "that of rich, 100 rows" in said
+    shutil.rmtree(folder.parent / "rich")
+    assert read(folder).normal is None
 
 
 def test_the_detector_is_that_of_the_authors(folder: Path) -> None:
