@@ -54,7 +54,9 @@ class Ours:
             finding = cs.root_cause(
                 fitted,
                 system.table(case.window, absent="missing"),
-                target=system.variable(case.target.node, KINDS[case.target.metric]),
+                target=system.variable(
+                    case.target.node, KINDS.get(case.target.metric, case.target.metric)
+                ),
                 normal=normal,
                 seed=self._seed,
             )

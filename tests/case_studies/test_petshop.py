@@ -230,6 +230,34 @@ def test_the_command_writes_a_verdict_for_every_case(
         assert wanted in printed
 
 
+def test_our_own_answer_is_in_the_file(folder: Path, tmp_path: Path) -> None:
+    found = called(folder, tmp_path, "--without", "dowhy", "--windows", "10")
+    assert len(found) == 4 + 20
+    for verdict, (cause, _) in zip(found, ISSUES.values(), strict=False):
+        assert verdict["alarm"] is True
+        assert verdict["refused"] is None
+        first = verdict["ranking"][0]
+        assert first["cause"] == cause
+        # The fault is all of the excess: a share is right within what five rows of noise leave.
+        assert first["share"] == pytest.approx(1.0, abs=0.2)
+        probabilities = [entry["probability"] for entry in verdict["ranking"]]
+        assert first["probability"] > 0.5 > verdict["none_probability"]
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert {entry["cause"] for entry in verdict["ranking"]} <= {*NODES, "load"}
+    quiet = [verdict for verdict in found[4:] if not verdict["alarm"]]
+    assert len(quiet) >= 19  # .95 of 20
+
+
+def test_a_target_that_is_refused_counts_as_silent(folder: Path, tmp_path: Path) -> None:
+    told = {"target": {"node": "shop", "metric": "requests", "agg": "Sum"}}
+    (folder / "test/issue_2/target.json").write_text(json.dumps(told))
+    table = pd.read_csv(folder / "noissue/metrics.csv", header=[0, 1, 2], index_col=0)
+    table.drop(columns="shop", level=0).to_csv(folder / "noissue/metrics.csv")
+    found = called(folder, tmp_path, "--without", "dowhy", "--windows", "1")
+    assert all(verdict["refused"] for verdict in found[:4])
+    assert not any(verdict["alarm"] or verdict["ranking"] for verdict in found[:4])
+
+
 def test_issues_whose_cause_is_withheld_are_judged_and_not_scored(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
