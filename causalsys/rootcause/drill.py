@@ -16,12 +16,12 @@ import numpy as np
 
 from causalsys.errors import QueryError
 from causalsys.rootcause.drill_baseline import fit_baseline
-from causalsys.rootcause.drill_cells import Cells, Floats, Period, read_cells, summed
+from causalsys.rootcause.drill_cells import Cells, Floats, Period, read_cells
 from causalsys.rootcause.drill_contrast import Mask, Moments, aliases, held_fixed
 from causalsys.rootcause.drill_model import Chosen, Setting, choose
 from causalsys.rootcause.drill_result import DrillDown, Interval, Shift, Slice
 from causalsys.rootcause.drill_search import Candidate
-from causalsys.rootcause.drill_share import Shares, shares
+from causalsys.rootcause.drill_share import Shares, moved, shares
 from causalsys.rootcause.drill_space import Limits, families, scales
 from causalsys.rootcause.drill_words import Condition, Conditions
 
@@ -237,32 +237,22 @@ def _interval(drawn: Floats, probability: float) -> Interval:
 
 def _shifts(setting: Setting, mix: float, spans: tuple[float, float] | None) -> tuple[Shift, ...]:
     """The values behind the mix, of the dimension that alone shows most of it."""
-    cells, rate = setting.cells, setting.baseline.expected
-    then, now = cells.before.weights, cells.after.weights
-    per = (then.sum(), now.sum()) if spans is None else spans
-    best: tuple[float, list[Shift]] = (0.0, [])
-    for d, name in enumerate(cells.dimensions):
-        codes, size = cells.codes[d], len(cells.levels[d])
-        old, new = (summed(codes, each, size) for each in (then, now))
-        usual = np.where(old > 0, summed(codes, then * rate, size), summed(codes, now * rate, size))
-        usual = usual / np.where(old > 0, old, np.maximum(new, 1e-300))
-        moved = new / per[1] - old / per[0]
-        added = moved * (usual - (setting.baseline.mean if spans is None else 0.0))
-        total = float(added.sum()) * np.sign(mix)
-        if total > best[0] * (1 + 1e-9):
-            order = [int(i) for i in np.argsort(-added * np.sign(mix), kind="stable")[:NAMED]]
-            found = [
-                Shift(
-                    Condition(name, (cells.levels[d][i],)),
-                    float(old[i] / per[0]),
-                    float(new[i] / per[1]),
-                    float(added[i]),
-                )
-                for i in order
-                if added[i] * mix > 0
-            ]
-            best = (total, found)
-    return tuple(best[1])
+    cells, sign = setting.cells, float(np.sign(mix))
+    parts = moved(setting, spans)
+    totals = [round(sign * float(part.added.sum()) / abs(mix), 9) for part in parts]
+    d = int(np.argmax(totals))
+    part = parts[d]
+    order = [int(i) for i in np.argsort(-sign * part.added, kind="stable")[:NAMED]]
+    return tuple(
+        Shift(
+            Condition(cells.dimensions[d], (cells.levels[d][i],)),
+            float(part.before[i]),
+            float(part.after[i]),
+            float(part.added[i]),
+        )
+        for i in order
+        if sign * part.added[i] > 0
+    )
 
 
 def _assumptions(cells: Cells, value: str) -> tuple[str, ...]:

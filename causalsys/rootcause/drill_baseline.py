@@ -67,7 +67,7 @@ def fit_baseline(cells: Cells) -> Baseline:
     period = cells.before
     mean = float(period.values.sum() / period.weights.sum())
     everything = (period.value.min(), cells.after.value.min())
-    positive = min(everything) >= 0 and mean > 0
+    positive = min(everything) >= 0 and mean > 1e-60  # below, its square is no number
     fits = {False: _settled(cells, mean, relative=False, positive=positive)}
     if positive:
         fits[True] = _settled(cells, mean, relative=True, positive=True)
@@ -105,9 +105,10 @@ def _levels(
     effects: list[Floats] = [np.zeros(size) for size in sizes]
     known: list[Floats] = [np.zeros(size) for size in sizes]
     floor = 0.1 * abs(mean)
+    total = np.zeros(codes.shape[1])
     for _ in range(SWEEPS):
         for d, size in enumerate(sizes):
-            rate = _rate(codes, effects, mean, relative=relative)
+            rate = mean * np.exp(total) if relative else mean + total
             slope = np.maximum(rate, floor) if relative else np.ones_like(rate)
             info = weights * slope**2 / noise
             held = summed(codes[d], info, size)
@@ -116,7 +117,9 @@ def _levels(
             raw = np.where(held > 0, np.clip(raw, -STEEPEST, STEEPEST) if relative else raw, 0)
             raw = np.where(held > 0, raw - held @ raw / held.sum(), 0)
             spread = spread_of(raw, held)
-            effects[d] = raw * held * spread / (held * spread + 1)
+            shrunk = raw * held * spread / (held * spread + 1)
+            total += (shrunk - effects[d])[codes[d]]
+            effects[d] = shrunk
             known[d] = spread / (held * spread + 1)
     return _rate(cells.codes, effects, mean, relative=relative), tuple(known)
 

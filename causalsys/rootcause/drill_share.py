@@ -2,11 +2,12 @@
 
 With `r` the rate that the normal period makes expected of a request, the change of the mean is
 
-    mean1(y) - mean0(y)  =  [mean1(y - r) - mean0(y - r)]  +  [mean1(r) - mean0(r)]
+    mean1(y) - mean0(y)  =  [mean1(y - r) - mean0(h (y - r))]  +  [mean1(r) - mean0(y - h (y - r))]
 
 what requests of the same kind changed by, and what other kinds of requests make of it: the mix
-(Kitagawa, JASA 50, 1955; the first bracket is a doubly robust estimate, since `r` need not be
-right where the normal period has rows of its own). A slice's part of the first bracket is its
+(Kitagawa, JASA 50, 1955). `h` weights normal rows as frequent as the incident has them, by the one
+dimension whose mix matters most, so that neither `r` nor `h` need be quite right (doubly robust:
+Bang and Robins, Biometrics 61, 2005). A slice's part of the first bracket is its
 effect times its requests; what no slice carries is the rest. All of it adds up exactly.
 
 Intervals are from the bootstrap. Rows are dealt at random into a few hundred packs, and packs are
@@ -26,6 +27,10 @@ from causalsys.rootcause.drill_model import Chosen, Setting
 
 PACKS = 400
 """Packs of rows; more change the intervals' ends by less than their own chance error."""
+
+
+HEAVIEST = 50.0
+"""A normal row stands for at most so many: rare values would make the intervals erratic."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +85,17 @@ def shares(
     member = np.array([[bool(kind >> k & 1) for kind in kinds] for k in range(len(chosen))])
     member = member.reshape(len(chosen), len(kinds))
     # Sums by draw, pattern of slices, and kind: value, weight, expected, weight in each scale.
-    then = _drawn(setting, setting.cells.before, pattern, len(kinds), draws, rng)
-    now = _drawn(setting, setting.cells.after, pattern, len(kinds), draws, rng)
+    balanced = _balanced(setting, lengths)
+    then = _drawn(setting, setting.cells.before, pattern, len(kinds), draws, balanced, rng)
+    now = _drawn(setting, setting.cells.after, pattern, len(kinds), draws, balanced, rng)
     old, new = then.sum(1), now.sum(1)
     per = (old[:, 1], new[:, 1]) if lengths is None else lengths
     before, after = old[:, 0] / per[0], new[:, 0] / per[1]
     rate = (new[:, 0] - new[:, 2]) / per[1]
-    rate = rate - (old[:, 0] - old[:, 2]) / old[:, 1] * new[:, 1] / per[1]
+    plain = (old[:, 0] - old[:, 2]) / old[:, 1]
+    rate = rate - np.divide(old[:, -2], old[:, -1], out=plain, where=old[:, -1] > 0) * (
+        new[:, 1] / per[1]
+    )
     effects = _effects(setting, chosen, member, then, now, rng)
     reach = np.stack(
         [now[:, member[k], 3 + each.candidate.scale].sum(1) for k, each in enumerate(chosen)]
@@ -98,12 +107,52 @@ def shares(
     return Shares(before, after, after - before - rate, carried, effects, rest)
 
 
+@dataclass(frozen=True)
+class Moved:
+    """How the traffic moved between the values of one dimension, `[level]`.
+
+    Attributes:
+        before: Each value's requests per request of the normal period, or per unit of length.
+        after: The same of the incident.
+        added: What that adds to the measure at the values' normal rates.
+    """
+
+    before: Floats
+    after: Floats
+    added: Floats
+
+
+def moved(setting: Setting, lengths: tuple[float, float] | None) -> list[Moved]:
+    """The mix, one dimension at a time."""
+    cells, rate, found = setting.cells, setting.baseline.expected, []
+    then, now = cells.before.weights, cells.after.weights
+    per = (then.sum(), now.sum()) if lengths is None else lengths
+    for codes, levels in zip(cells.codes, cells.levels, strict=True):
+        size = len(levels)
+        old, new = (summed(codes, each, size) for each in (then, now))
+        sums = [summed(codes, each * rate, size) for each in (then, now)]
+        usual = np.where(old > 0, *sums) / np.where(old > 0, old, np.maximum(new, 1e-300))
+        usual = usual - (setting.baseline.mean if lengths is None else 0.0)
+        found.append(Moved(old / per[0], new / per[1], (new / per[1] - old / per[0]) * usual))
+    return found
+
+
+def _balanced(setting: Setting, lengths: tuple[float, float] | None) -> Floats:
+    """`h`: how much more frequent a cell's value is in the incident, `[cell]`."""
+    parts = moved(setting, lengths)
+    d = int(np.argmax([abs(float(part.added.sum())) for part in parts]))
+    before, after = parts[d].before, parts[d].after
+    ratio = np.divide(after, before, out=np.ones_like(after), where=before > 0)
+    return np.minimum(ratio, HEAVIEST)[setting.cells.codes[d]]
+
+
 def _drawn(
     setting: Setting,
     period: Period,
     pattern: np.ndarray[tuple[int], np.dtype[np.int64]],
     kinds: int,
     draws: int,
+    balanced: Floats,
     rng: np.random.Generator,
 ) -> Floats:
     rows = len(period.value)
@@ -113,6 +162,8 @@ def _drawn(
     units = [scale.unit for scale in setting.terms]
     each = [period.value, period.weight]
     each += [period.weight * of[period.cell] for of in (setting.baseline.expected, *units)]
+    balance = balanced[period.cell]
+    each += [balance * period.residuals(setting.baseline.expected), balance * period.weight]
     sums = np.stack([summed(group, e, packs * kinds) for e in each], axis=-1)
     times = rng.multinomial(packs, np.full(packs, 1 / packs), size=draws).astype(np.float64)
     times = np.concatenate([np.ones((1, packs)), times])
