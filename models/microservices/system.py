@@ -83,7 +83,7 @@ class Microservices:
         spelled = Spelling({*graph.services, *raw.services})
         wanted = _statistics(statistic, spelled)
         kinds = None if metrics is None else {read_metric(kind).kind for kind in metrics}
-        columns, notes = chosen(raw, metrics=kinds, statistic=wanted)
+        columns, notes = chosen(raw, metrics=kinds, statistic=wanted, others=calls is None)
         if not columns:
             raise DataError(
                 "normal", found="no metric with values", mend="Give rows in which some were seen."

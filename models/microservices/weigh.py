@@ -6,7 +6,7 @@ requests do not: they add up along the calls. A mean of no requests is not missi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -59,38 +59,48 @@ def chosen(
     *,
     metrics: Iterable[str] | None,
     statistic: Callable[[str], str],
+    others: bool = False,
 ) -> tuple[tuple[Column, ...], tuple[str, ...]]:
-    """The variables that a frame of normal rows gives, and notes on what it does not give."""
+    """The variables that a frame of normal rows gives, and notes on what it does not give.
+
+    Args:
+        raw: The rows.
+        metrics: The kinds that are wanted; None for all.
+        statistic: Which latency is wanted of a service.
+        others: Whether its other latencies are wanted as well, as resources of their own.
+    """
     found: dict[tuple[str, str], list[Key]] = {}
-    for key in raw.columns:
-        found.setdefault((key[0], key[1]), []).append(key)
+    for each in raw.columns:
+        found.setdefault((each[0], each[1]), []).append(each)
     wanted = None if metrics is None else frozenset(metrics) | {REQUESTS}
-    counts: dict[str, Key] = {}
-    for (service, kind), keys in found.items():
-        count = best(keys, statistic="sum") if kind == REQUESTS else None
-        if count is not None and seen(raw.columns[count]) >= LEAST_SEEN:
-            counts[service] = count
+    kept = {pair: keys for pair, keys in found.items() if wanted is None or pair[1] in wanted}
     scales = _scales(raw)
-    columns, bare, rare = [], [], []
-    for (service, kind), several in found.items():
-        key = best(several, statistic=statistic(service))
-        if key is None or (wanted is not None and kind not in wanted):
-            continue
-        form = _form(key, raw.columns[key])
-        needs = form in ("latency", "error_rate", "availability")
-        requests = counts.get(service) if kind in (LATENCY, ERRORS) else None
-        scale = raw.units.get(key, 1.0) if kind == LATENCY else scales.get(form, 1.0)
-        column = Column(f"{service}/{kind}", service, kind, key, requests, form, scale)
-        if seen(_value(column, raw, scale=scale or 1.0)) < LEAST_SEEN:
-            rare.append(column.name)
-            continue
-        if needs and requests is None:
-            bare.append(service)
-        columns.append(column)
+    every = [
+        column
+        for (service, _), keys in kept.items()
+        for column in _columns(
+            keys, raw, scales=scales, statistic=statistic(service), others=others
+        )
+    ]
+    counts = {
+        column.service: column.key
+        for column in every
+        if column.kind == REQUESTS and seen(raw.columns[column.key]) >= LEAST_SEEN
+    }
+    every = [
+        replace(column, requests=counts.get(column.service))
+        if column.kind in (LATENCY, ERRORS)
+        else column
+        for column in every
+    ]
+    columns = [c for c in every if seen(_value(c, raw, scale=c.scale or 1.0)) >= LEAST_SEEN]
+    averages = ("latency", "error_rate", "availability")
+    bare = dict.fromkeys(c.service for c in columns if c.form in averages and not c.weighted)
+    rare = sorted({c.name for c in every} - {c.name for c in columns})
     notes = []
     if bare:
         notes.append(
-            f"No requests are known for {listed(dict.fromkeys(bare))}: their latency and errors "
+            f"No requests are known for {listed(bare)}: their latency and errors "
             "are taken per request, and do not add up along calls."
         )
     if rare:
@@ -165,6 +175,29 @@ def _value(column: Column, raw: Raw, *, scale: float) -> Values:
     requests = raw.columns[column.requests]
     total = value if form in ("errors", "seconds") else value * requests
     return np.where(requests == 0, np.where(form == "errors", np.nan_to_num(total), 0.0), total)
+
+
+def _columns(
+    keys: Sequence[Key],
+    raw: Raw,
+    *,
+    scales: Mapping[str, float | None],
+    statistic: str,
+    others: bool,
+) -> Iterator[Column]:
+    """The variable that the metrics of one service and kind give, and what else they tell."""
+    key = best(keys, statistic=statistic)
+    if key is None:
+        return
+    service, kind, _, _ = key
+    form = _form(key, raw.columns[key])
+    scale = raw.units.get(key, 1.0) if kind == LATENCY else scales.get(form, 1.0)
+    yield Column(f"{service}/{kind}", service, kind, key, None, form, scale)
+    for each in keys if others and kind == LATENCY else ():
+        if each != key and each[2] == LATENCY:
+            # A further statistic, as a variable of its own.
+            own = f"{kind}_{each[3] or 'mean'}"
+            yield Column(f"{service}/{own}", service, own, each, None, "resource")
 
 
 def _form(key: Key, values: Values) -> str:

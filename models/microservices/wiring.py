@@ -130,7 +130,7 @@ class Wiring:
         load = self.named(column.service, REQUESTS)
         if column.kind in (LATENCY, ERRORS) and load is not None:
             self.priors[column.name][load] = self._own_rate(column, self._values[load])
-        if column.kind in KINDS:
+        if column.kind in KINDS or column.kind.startswith(f"{LATENCY}_"):
             return
         if load is not None:
             self.priors[column.name][load] = None
