@@ -52,14 +52,22 @@ class Answer:
     refused: str = ""
 
 
-def ours(case: Case, *, seed: int = 0) -> Answer:
-    """The answer to a case; a refusal is an answer that names nobody."""
+def ours(case: Case, *, hosts: bool = False, seed: int = 0) -> Answer:
+    """The answer to a case; a refusal is an answer that names nobody.
+
+    Args:
+        case: What to answer.
+        hosts: Whether the model is told which service runs on which host.
+        seed: Of fit and finding.
+    """
     # Imported here, so that the systems can be used without it.
     from models.microservices import Microservices
 
     begun = asked = time.perf_counter()
     try:
-        system = Microservices.of(case.calls, case.normal, entry=case.target[0], hosts=case.hosts)
+        system = Microservices.of(
+            case.calls, case.normal, entry=case.target[0], hosts=case.hosts if hosts else None
+        )
         fitted = system.fit(case.normal)
         normal, incident = system.table(case.normal), system.table(case.incident)
         asked = time.perf_counter()

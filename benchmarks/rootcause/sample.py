@@ -10,13 +10,14 @@ from functools import partial
 
 from benchmarks.rootcause.cases import Case, random_case
 from benchmarks.rootcause.faults import KINDS
+from benchmarks.rootcause.ours import ours
 from benchmarks.rootcause.scores import Score, scored
 
 REPORTED = 1000
 """The least seed of what is reported: defaults were chosen below it."""
-ONE = tuple(kind for kind in KINDS if kind not in ("none", "two faults"))
-"""Kinds with a single cause."""
-AT_SERVICES = tuple(kind for kind in ONE if kind not in ("load surge", "noisy host"))
+ONE = tuple(kind for kind in KINDS if kind not in ("none", "two faults", "noisy host"))
+"""Kinds with a single cause, of which no host needs to be known."""
+AT_SERVICES = tuple(kind for kind in ONE if kind != "load surge")
 """Kinds of which a service is the cause."""
 
 
@@ -30,6 +31,7 @@ class Asked:
     noise: str = "medium"
     clean: bool = True
     drift: float = 0.0
+    hosts: bool = False
 
     def made(self) -> Case:
         """The case."""
@@ -54,10 +56,11 @@ def asked(
     first: int = REPORTED,
     noise: str = "medium",
     drift: float = 0.0,
+    hosts: bool = False,
 ) -> list[Asked]:
-    """So many of each kind, all seeds different."""
+    """So many of each kind, all seeds different; `hosts`: whether models are told of them."""
     return [
-        Asked(services, kind, first + at * len(kinds) + turn, noise=noise, drift=drift)
+        Asked(services, kind, first + at * len(kinds) + turn, noise=noise, drift=drift, hosts=hosts)
         for at in range(count)
         for turn, kind in enumerate(kinds)
     ]
@@ -85,4 +88,4 @@ def _one(each: Asked, *, spoil: Spoil | None) -> Score | None:
     if not case.truth.visible and each.kind != "none":
         return None
     spoiled = case if spoil is None else spoil(case, each.seed)
-    return None if spoiled is None else scored(spoiled)
+    return None if spoiled is None else scored(spoiled, ours(spoiled, hosts=each.hosts))

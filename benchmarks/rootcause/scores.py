@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.rootcause.cases import Case, Truth
-from benchmarks.rootcause.ours import Answer, Named, ours
+from benchmarks.rootcause.ours import Answer, Named
 from benchmarks.rootcause.rules import RULES
 
 SURE = 0.9
@@ -53,9 +53,8 @@ class Score:
     refused: str
 
 
-def scored(case: Case, answer: Answer | None = None) -> Score:
-    """Answer a case, or take an answer to it, and compare it with the truth."""
-    answer = answer or ours(case)
+def scored(case: Case, answer: Answer) -> Score:
+    """Compare an answer with the truth."""
     truth = case.truth
     names = [cause.name for cause in answer.ranking]
     top = answer.ranking[0] if answer.ranking else None
