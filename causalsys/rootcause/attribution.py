@@ -65,9 +65,9 @@ def attribute_anomalies(
             its mean, in the target's unit; it does not saturate.
         tail: Which values are extreme: "both", or only "upper" or "lower" ones.
         draws: Draws of the noise per repetition.
-        precision: Repeat until no Monte Carlo standard error is larger than this share of the
-            row's score (or of 1, where that is larger; for "value", of the target's standard
-            deviation), from 4 to 32 times.
+        precision: Repeat, from 4 to 32 times, until the Monte Carlo standard errors are on the
+            whole (by their root mean square) no larger than this share of the row's score; a
+            score counts as 1 at least, and for "value" as the target's standard deviation.
         level: The level of the intervals.
         seed: Fixes all draws.
 

@@ -30,7 +30,9 @@ def design_of(players: int, seed: int, turn: int) -> Design:
 
 
 def repeated(play: Play, *, precision: float, least: float | Tensor) -> tuple[Tensor, Tensor]:
-    """Play until no standard error is larger than a share of its total.
+    """Play until standard errors are no larger than a share of their totals, on the whole.
+
+    They are judged by their root mean square: the largest of many is known worst.
 
     Args:
         play: Contributions `[player, case]` and totals `[case]` of one repetition.
@@ -49,7 +51,8 @@ def repeated(play: Play, *, precision: float, least: float | Tensor) -> tuple[Te
             continue
         found = torch.stack(turns)
         size = torch.stack(totals).mean(0).abs().clamp(min=torch.as_tensor(least).double())
-        if bool((found.std(0) / len(turns) ** 0.5 <= precision * size).all()):
+        error = found.std(0) / len(turns) ** 0.5 / size
+        if bool((error**2).mean() <= precision**2):
             break
     return torch.stack(turns), torch.stack(totals)
 
