@@ -1,0 +1,1 @@
+"""ROOT CAUSE: which mechanism changed, how sure, and what restoring it would do."""
