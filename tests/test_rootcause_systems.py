@@ -18,6 +18,7 @@ from benchmarks.rootcause.services_only import before_after
 from benchmarks.rootcause.services_only import largest_deviation as largest_before_after
 from benchmarks.rootcause.spoil import missing, unseen, wrong
 from benchmarks.rootcause.systems import METRICS, System, random_system
+from models.microservices import Microservices
 
 SEEDS = (1, 2, 3)
 
@@ -171,6 +172,17 @@ class TestCases:
             )
             away.append(np.abs(np.log(after / before)))
         assert away[1].max() > 3 * away[0].max()
+
+
+class TestModel:
+    def test_a_backend_that_a_service_follows_is_no_view_of_that_service(self) -> None:
+        # The service calls the backend, so its latency follows; as a view the backend would be an
+        # effect of it, and the model a circle.
+        for seed in (13, 18):
+            made = random_case(60, KINDS[seed % 10], seed=seed, normal=300)
+            system = Microservices.of(made.calls, made.normal, entry=made.target[0])
+            for view, service in system.twins.items():
+                assert not nx.has_path(made.calls, service, view)
 
 
 class TestSpoiled:

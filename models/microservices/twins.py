@@ -48,6 +48,8 @@ def find_twins(calls: Calls, seen: Mapping[str, Seen]) -> dict[str, str]:
         for service in _beside(view, calls):
             if service not in seen or not calls.callees[service]:
                 continue
+            if _reaches(view, service, calls, found):
+                continue
             named = any(mark in service.casefold() for mark in marks[view])
             like = _likeness(seen[view], seen[service])
             if like >= (_NAMED if named else _ALIKE):
@@ -58,8 +60,28 @@ def find_twins(calls: Calls, seen: Mapping[str, Seen]) -> dict[str, str]:
     for view in leaves:
         same = {found[v] for v in found if v.casefold() == view.casefold()}
         if view not in found and len(same) == 1 and same <= set(_beside(view, calls)):
-            found[view] = same.pop()
+            (service,) = same
+            if not _reaches(view, service, calls, found):
+                found[view] = service
     return dict(sorted(found.items()))
+
+
+def _reaches(view: str, service: str, calls: Calls, found: Mapping[str, str]) -> bool:
+    """Whether the leaf acts on the service: then it is a callee of it, and no view.
+
+    Effects go up the calls, and from a service to the views of it that were found so far.
+    """
+    views: dict[str, list[str]] = {}
+    for other, of in found.items():
+        views.setdefault(of, []).append(other)
+    reached, ahead = {view}, [view]
+    while ahead:
+        at = ahead.pop()
+        for effect in (*calls.callers[at], *views.get(at, ())):
+            if effect not in reached:
+                reached.add(effect)
+                ahead.append(effect)
+    return service in reached
 
 
 def _beside(view: str, calls: Calls) -> tuple[str, ...]:
