@@ -52,7 +52,7 @@ class MechanismGame:
         Args:
             design: Which coalitions.
             turn: Which draws of the noise; the same for all coalitions and members.
-            members: Which members, of both models alike.
+            members: Which members of the old model; `_others` says which of the new one.
         """
         noise = self._noise(f"{turn}")
         columns = [self.sweep.players.index(name) for name in self.players]
@@ -87,10 +87,20 @@ class MechanismGame:
             found[name] = mechanism.draw_noise((1, 1, self.draws), generator=generator)
         return found
 
+    def _others(self, members: Tensor) -> Tensor:
+        """Which members of the new model go with these of the old: estimates, and others apart.
+
+        Two fits of one seed draw their members by the same numbers, so that members of the same
+        place err alike, and their difference would seem to be sure.
+        """
+        count = self.old.members - 1
+        return torch.where(members == 0, 0, 1 + members % max(count, 1))
+
     def _values(self, plan: Plan, noise: Mapping[str, Tensor], members: Tensor) -> Tensor:
         """The target, `[its coalition, member, draw]`."""
         old = {n: self.old.mechanisms[n].members(members) for n in self.sweep.players}
-        new = {n: self.new.mechanisms[n].members(members) for n in self.players}
+        others = self._others(members)
+        new = {n: self.new.mechanisms[n].members(others) for n in self.players}
 
         def valued(node: Node, inside: Tensor, parents: Mapping[str, Tensor]) -> Tensor:
             parts: list[tuple[Mechanism, Tensor]] = [(old[node.name], (~inside).nonzero()[:, 0])]
