@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from causalsys.errors import QueryError
+from causalsys.rootcause.drill_balance import balance
 from causalsys.rootcause.drill_baseline import fit_baseline
 from causalsys.rootcause.drill_cells import Cells, Floats, Period, read_cells
 from causalsys.rootcause.drill_contrast import Mask, Moments, aliases, held_fixed
@@ -99,13 +100,14 @@ def drill_down(
     terms = scales(baseline)
     normal = Moments.of(cells.before, baseline.expected)
     incident = Moments.of(cells.after, baseline.expected)
-    setting = Setting(cells, baseline, terms, normal, incident)
+    balanced = balance(cells)
+    setting = Setting(cells, baseline, terms, normal, incident, balanced)
     spans = lengths if kind == "total" else None
     whole = shares(setting, [], lengths=spans, draws=DRAWS, seed=seed)
     least = min_share * max(abs(whole.change[0]), 2 * float(whole.change[1:].std()))
     span = float(cells.after.weights.sum()) if spans is None else spans[1]
     limits = Limits(depth, min_rows, least * span)
-    looked = families(cells, baseline, limits=limits, terms=terms)
+    looked = families(cells, baseline, balanced, limits=limits, terms=terms)
     chosen = choose(setting, looked, limits=limits, most=most, level=level)
     parts = shares(setting, chosen, lengths=spans, draws=DRAWS, seed=seed) if chosen else whole
     slices = [

@@ -55,6 +55,18 @@ class Moments:
             period.sums(period.weight**2),
         )
 
+    def times(self, weight: Floats) -> Moments:
+        """The same with each row counted `weight` times, `[cell]`."""
+        square = weight**2
+        return Moments(
+            self.rows,
+            self.weights * weight,
+            self.gaps * weight,
+            self.squares * square,
+            self.crossed * square,
+            self.heavy * square,
+        )
+
     def less(self, shift: Floats) -> Moments:
         """The same after each request's rate is lowered by `shift`, `[cell]`."""
         return Moments(
@@ -146,6 +158,7 @@ def p_value(
     candidate: Candidate,
     *,
     normal: Moments,
+    balance: Floats,
     incident: Moments,
     terms: tuple[Scale, ...],
 ) -> float:
@@ -157,16 +170,17 @@ def p_value(
     from scipy.special import stdtr
 
     inside, worst = candidate.mask(cells), 0.0
+    alike = normal.times(balance)
     for scale in terms:
         known = prior(cells, candidate, scale)
-        old, new = normal.mean(inside, scale), incident.mean(inside, scale)
-        old_rest, new_rest = normal.mean(~inside, scale), incident.mean(~inside, scale)
+        old, new = alike.mean(inside, scale), incident.mean(inside, scale)
+        old_rest, new_rest = alike.mean(~inside, scale), incident.mean(~inside, scale)
         trust = known / (known + old.variance) if old.rows else 0.0
         change = new.effect - trust * old.effect - new_rest.effect + old_rest.effect
         spread = [
-            (new.at_least(old), new.rows),
+            (new.at_least(normal.mean(inside, scale)), new.rows),
             (known * (1 - trust), max(old.rows, PRIOR_ROWS)),
-            (new_rest.at_least(old_rest), new_rest.rows),
+            (new_rest.at_least(normal.mean(~inside, scale)), new_rest.rows),
         ]
         if old_rest.rows:
             spread.append((old_rest.variance, old_rest.rows))

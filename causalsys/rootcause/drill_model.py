@@ -44,6 +44,7 @@ class Setting:
         terms: The scales.
         normal: Moments of the normal period.
         incident: Moments of the incident.
+        balance: Weights that give the normal period the incident's mix, `[cell]`.
     """
 
     cells: Cells
@@ -51,6 +52,7 @@ class Setting:
     terms: tuple[Scale, ...]
     normal: Moments
     incident: Moments
+    balance: Floats
 
     def shift(self, chosen: list[Candidate], *, but: Candidate | None = None) -> Floats:
         """By how much the chosen slices raise each cell's rate; without one of them."""
@@ -198,6 +200,7 @@ def _p(setting: Setting, candidate: Candidate, now: list[Candidate]) -> float:
         setting.cells,
         candidate,
         normal=setting.normal,
+        balance=setting.balance,
         incident=setting.incident.less(setting.shift(others)),
         terms=setting.terms,
     )

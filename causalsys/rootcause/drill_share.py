@@ -5,9 +5,9 @@ With `r` the rate that the normal period makes expected of a request, the change
     mean1(y) - mean0(y)  =  [mean1(y - r) - mean0(h (y - r))]  +  [mean1(r) - mean0(y - h (y - r))]
 
 what requests of the same kind changed by, and what other kinds of requests make of it: the mix
-(Kitagawa, JASA 50, 1955). `h` weights normal rows as frequent as the incident has them, by the one
-dimension whose mix matters most, so that neither `r` nor `h` need be quite right (doubly robust:
-Bang and Robins, Biometrics 61, 2005). A slice's part of the first bracket is its
+(Kitagawa, JASA 50, 1955). `h` weights normal rows as frequent as the incident has them
+(`drill_balance`), so that one of `r` and `h` may be wrong (doubly robust: Bang and Robins,
+Biometrics 61, 2005). A slice's part of the first bracket is its
 effect times its requests; what no slice carries is the rest. All of it adds up exactly.
 
 Intervals are from the bootstrap. Rows are dealt at random into a few hundred packs, and packs are
@@ -27,10 +27,6 @@ from causalsys.rootcause.drill_model import Chosen, Setting
 
 PACKS = 400
 """Packs of rows; more change the intervals' ends by less than their own chance error."""
-
-
-HEAVIEST = 50.0
-"""A normal row stands for at most so many: rare values would make the intervals erratic."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +81,8 @@ def shares(
     member = np.array([[bool(kind >> k & 1) for kind in kinds] for k in range(len(chosen))])
     member = member.reshape(len(chosen), len(kinds))
     # Sums by draw, pattern of slices, and kind: value, weight, expected, weight in each scale.
-    balanced = _balanced(setting, lengths)
-    then = _drawn(setting, setting.cells.before, pattern, len(kinds), draws, balanced, rng)
-    now = _drawn(setting, setting.cells.after, pattern, len(kinds), draws, balanced, rng)
+    then = _drawn(setting, setting.cells.before, pattern, len(kinds), draws, rng)
+    now = _drawn(setting, setting.cells.after, pattern, len(kinds), draws, rng)
     old, new = then.sum(1), now.sum(1)
     per = (old[:, 1], new[:, 1]) if lengths is None else lengths
     before, after = old[:, 0] / per[0], new[:, 0] / per[1]
@@ -137,22 +132,12 @@ def moved(setting: Setting, lengths: tuple[float, float] | None) -> list[Moved]:
     return found
 
 
-def _balanced(setting: Setting, lengths: tuple[float, float] | None) -> Floats:
-    """`h`: how much more frequent a cell's value is in the incident, `[cell]`."""
-    parts = moved(setting, lengths)
-    d = int(np.argmax([abs(float(part.added.sum())) for part in parts]))
-    before, after = parts[d].before, parts[d].after
-    ratio = np.divide(after, before, out=np.ones_like(after), where=before > 0)
-    return np.minimum(ratio, HEAVIEST)[setting.cells.codes[d]]
-
-
 def _drawn(
     setting: Setting,
     period: Period,
     pattern: np.ndarray[tuple[int], np.dtype[np.int64]],
     kinds: int,
     draws: int,
-    balanced: Floats,
     rng: np.random.Generator,
 ) -> Floats:
     rows = len(period.value)
@@ -162,7 +147,7 @@ def _drawn(
     units = [scale.unit for scale in setting.terms]
     each = [period.value, period.weight]
     each += [period.weight * of[period.cell] for of in (setting.baseline.expected, *units)]
-    balance = balanced[period.cell]
+    balance = setting.balance[period.cell]
     each += [balance * period.residuals(setting.baseline.expected), balance * period.weight]
     sums = np.stack([summed(group, e, packs * kinds) for e in each], axis=-1)
     times = rng.multinomial(packs, np.full(packs, 1 / packs), size=draws).astype(np.float64)

@@ -130,7 +130,7 @@ class Limits:
 
 
 def families(
-    cells: Cells, baseline: Baseline, *, limits: Limits, terms: tuple[Scale, ...]
+    cells: Cells, baseline: Baseline, balance: Floats, *, limits: Limits, terms: tuple[Scale, ...]
 ) -> list[Family]:
     """All slices that can be reported, by their dimensions, short ones first."""
     after = cells.after
@@ -159,7 +159,7 @@ def families(
                 fit = int(after.rows.sum()) // limits.rows
                 family = replace(family, count=min(fit, math.prod(single[d] for d in dims)))
             if family.count:
-                known = tuple(_known(cells, baseline, family, scale) for scale in terms)
+                known = tuple(_known(cells, baseline, balance, family, scale) for scale in terms)
                 found.append(replace(family, known=known))
     return found
 
@@ -197,10 +197,16 @@ def _family(
     return short, bool((enough & ~keep).any())
 
 
-def _known(cells: Cells, baseline: Baseline, family: Family, scale: Scale) -> Known:
+def _known(
+    cells: Cells, baseline: Baseline, balance: Floats, family: Family, scale: Scale
+) -> Known:
     pull = scale.unit / scale.variance
-    own = family.sums(cells.before.weights * scale.unit * pull)
-    gap = family.sums((cells.before.values - cells.before.weights * baseline.expected) * pull)
+    each = balance * cells.before.weights * scale.unit * pull
+    reach, noise = family.sums(each), family.sums(balance * each)
+    residual = cells.before.values - cells.before.weights * baseline.expected
+    gap = family.sums(balance * residual * pull)
+    own = np.divide(reach**2, noise, out=np.zeros_like(reach), where=noise > 0)
+    gap = np.divide(gap * reach, noise, out=np.zeros_like(reach), where=noise > 0)
     prior = np.full(family.codes.shape[1], scale.cell_variance)
     for row, d in zip(family.codes, family.dimensions, strict=True):
         prior += scale.level_variance[d][row]
