@@ -14,6 +14,7 @@ import pytest
 from case_studies.petshop.__main__ import main
 from case_studies.petshop.case import Case, ranked
 from case_studies.petshop.cases import FOLDS, cases
+from case_studies.petshop.ours import Ours
 from case_studies.petshop.read import read
 from case_studies.petshop.rivals.anomaly import anomalous
 from case_studies.petshop.rivals.circa import bridged, circa
@@ -318,3 +319,14 @@ def test_ranked_correlation_gives_the_figures_counted_elsewhere(data_dir: Path) 
     third = sum(case.truth in names[:3] for case, names in zip(known, named, strict=True))
     assert first / 26 == pytest.approx(0.58, abs=0.04)
     assert third / 26 == pytest.approx(0.77, abs=0.01)
+
+
+def test_a_slow_service_is_found_in_the_real_train_split(data_dir: Path) -> None:
+    slow = [
+        case
+        for case in cases(read(data_dir / "petshop/low_traffic"), most_windows=1)[0]
+        if case.split == "train" and case.target.metric == "latency"
+    ]
+    ours = Ours()
+    assert [ours.judge(case).named[:1] for case in slow] == [(case.truth,) for case in slow]
+    assert len(slow) == 4
