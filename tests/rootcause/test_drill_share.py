@@ -116,10 +116,12 @@ def test_a_million_rows_of_large_dimensions_take_seconds() -> None:
         return found.assign(seconds=usual * np.where(hit, factor, 1.0))
 
     before, after = traffic(1.0), traffic(8.0)
-    start = time.perf_counter()
+    start = time.process_time()
     found = drill_down(before, after, dimensions=list("abcd"), value="seconds")
     assert [str(each) for each in found.slices] == ["a = 2 and b = 1"]
-    assert time.perf_counter() - start < 20  # about 5 alone; other work may share the machine
+    assert (
+        time.process_time() - start < 20
+    )  # of processor time, since other work may share the machine
 
 
 def test_words_and_table_agree() -> None:
