@@ -14,11 +14,9 @@ import torch
 from torch import Tensor
 
 from causalsys.fit.fitted import Fitted
-from causalsys.mechanisms.base import Mechanism
 from causalsys.rootcause.attribution_functional import Functional
-from causalsys.rootcause.attribution_sweep import Plan, Sweep
+from causalsys.rootcause.attribution_sweep import Cell, Plan, Sweep
 from causalsys.rootcause.shapley import Design
-from causalsys.scm.declaration import Node
 
 _CELLS = 1 << 22
 """Values of the widest variable that are computed at once."""
@@ -102,21 +100,16 @@ class MechanismGame:
         others = self._others(members)
         new = {n: self.new.mechanisms[n].members(others) for n in self.players}
 
-        def valued(node: Node, inside: Tensor, parents: Mapping[str, Tensor]) -> Tensor:
-            parts: list[tuple[Mechanism, Tensor]] = [(old[node.name], (~inside).nonzero()[:, 0])]
-            if node.name in new:
-                parts.append((new[node.name], inside.nonzero()[:, 0]))
-            drawn = noise[node.name]
-            found, places = [], []
-            for mechanism, where in parts:
-                if len(where):
-                    above = {key: value[where] for key, value in parents.items()}
-                    eps = drawn.expand(len(where), len(members), *drawn.shape[2:])
-                    value = mechanism.push(eps, above)
-                    found.append(value.expand(*eps.shape[:3], *value.shape[3:]))
-                    places.append(where)
-            order = torch.cat(places).argsort()
-            return torch.cat(found)[order]
+        def valued(cell: Cell) -> Tensor:
+            name, out = cell.node.name, cell.place.without
+            parts = []
+            for mechanism, some in ((old[name], slice(0, out)), (new.get(name), slice(out, None))):
+                count = len(cell.place.inside[some])
+                if mechanism is not None and count:
+                    eps = noise[name].expand(count, len(members), *noise[name].shape[2:])
+                    value = mechanism.push(eps, cell.parents(some))
+                    parts.append(value.expand(*eps.shape[:3], *value.shape[3:]))
+            return torch.cat(parts)
 
         values = self.sweep.run(plan, valued)
         return values.expand(len(values), len(members), self.draws).double()

@@ -16,16 +16,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from causalsys.mechanisms.additive import Additive
 from causalsys.mechanisms.base import Mechanism
 from causalsys.mechanisms.linear import LinearMechanism
+from causalsys.mechanisms.links import from_line
+from causalsys.mechanisms.residual import from_noise
 from causalsys.rootcause.attribution_score import Measure, Score, Tail
-from causalsys.rootcause.attribution_sweep import Plan, Sweep
+from causalsys.rootcause.attribution_sweep import Cell, Plan, Sweep
 from causalsys.rootcause.shapley import Design
-from causalsys.scm.declaration import Node
 from causalsys.scm.supports import Fraction, Positive
 
-_CELLS = 1 << 19
-"""Values of the widest variable that are computed at once: 4 MiB, which caches hold."""
+_CELLS = 1 << 17
+"""Values of the widest variable that are computed at once: 1 MiB, which caches hold."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,13 +117,16 @@ class NoiseGame:
         """The target of some rows under some draws, `[its coalition, row, draw]`."""
         height, width = rows.stop - rows.start, draws.stop - draws.start
 
-        def valued(node: Node, inside: Tensor, parents: Mapping[str, Tensor]) -> Tensor:
-            mine, anew = own[node.name][rows, None], drawn[node.name][None, draws]
-            mask = inside.reshape(-1, *[1] * mine.dim())
-            noise = torch.where(mask, mine, anew)
-            noise = noise.reshape(len(inside), 1, height * width, *noise.shape[3:])
-            value = self.mechanisms[node.name].push(noise, parents)
-            return value.expand(len(inside), *value.shape[1:])
+        def valued(cell: Cell) -> Tensor:
+            name = cell.node.name
+            mine, anew, mechanism = own[name][rows], drawn[name][draws], self.mechanisms[name]
+            if isinstance(mechanism, Additive) and type(mechanism).push is Additive.push:
+                return _added(mechanism, cell, mine, anew)
+            mask = cell.place.inside.reshape(-1, *[1] * (mine.dim() + 1))
+            noise = torch.where(mask, mine[:, None], anew[None])
+            noise = noise.reshape(len(noise), 1, height * width, *noise.shape[3:])
+            value = mechanism.push(noise, cell.parents())
+            return value.expand(len(noise), *value.shape[1:])
 
         found = self.sweep.run(plan, valued)
         return found.reshape(len(found), height, width).double()
@@ -168,6 +173,30 @@ class NoiseGame:
         if bool((off > 1e-8 * (1 + terms.abs().sum(0))).any()):
             return None
         return base, terms[:, :rows], terms[:, rows:]
+
+
+def _added(mechanism: Additive, cell: Cell, mine: Tensor, anew: Tensor) -> Tensor:
+    """The values of an additive mechanism, its location being found once for in and out.
+
+    Args:
+        mechanism: The mechanism.
+        cell: The variable.
+        mine: The noise of who is in the coalition, `[row]`.
+        anew: The noise of who is not, `[draw]`.
+
+    Returns:
+        `[its coalition, 1, row * draw]`, the draws of a row together.
+    """
+    place, shape = cell.place, (len(mine), len(anew))
+    line = mechanism.location(cell.causes())
+    # One copy of a root's location per coalition, or of the locations that its causes make.
+    line = line.expand(int(place.above.max()) + 1, 1, len(mine) * len(anew))
+    line = line.index_select(0, place.above).reshape(-1, *shape)
+    state, out = mechanism.state, place.without
+    line[:out] += from_noise(anew[None], state)
+    line[out:] += from_noise(mine[None], state).reshape(-1, 1)
+    value = from_line(line, support=mechanism.support, offset=state["offset"])
+    return value.reshape(len(value), 1, -1)
 
 
 __all__ = ["NoiseGame"]

@@ -22,23 +22,73 @@ from causalsys.scm.declaration import Node
 from causalsys.scm.evaluate import call
 from causalsys.scm.supports import Categorical
 
-Valued = Callable[[Node, Tensor, Mapping[str, Tensor]], Tensor]
-"""A learned variable's value, of whether it is in each coalition and of its parents."""
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Which coalitions one variable tells apart.
+
+    Attributes:
+        inside: Whether it is in each of its own coalitions, `[own]`; those without it are first.
+        above: Which of the coalitions that its causes tell apart each of its own is, `[own]`.
+        parents: By parent, which of the parent's coalitions each of its causes' is, `[cause]`.
+    """
+
+    inside: Tensor
+    above: Tensor
+    parents: Mapping[str, Tensor]
+
+    @property
+    def without(self) -> int:
+        """How many of its coalitions are without it."""
+        return int((~self.inside).sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One variable that is to be computed in all of its coalitions.
+
+    Attributes:
+        node: The variable.
+        place: Its coalitions.
+        values: What was computed of its parents, by name.
+    """
+
+    node: Node
+    place: Place
+    values: Mapping[str, Tensor]
+
+    def causes(self) -> dict[str, Tensor]:
+        """Its parents, by key, in each coalition that they tell apart."""
+        return {
+            ref.key: self.values[ref.name].index_select(0, self.place.parents[ref.name])
+            for ref in self.node.parents
+        }
+
+    def parents(self, some: slice = slice(None)) -> dict[str, Tensor]:
+        """Its parents, by key, in some of its own coalitions."""
+        return {
+            ref.key: self.values[ref.name].index_select(
+                0, self.place.parents[ref.name][self.place.above[some]]
+            )
+            for ref in self.node.parents
+        }
+
+
+Valued = Callable[[Cell], Tensor]
+"""A learned variable's values, `[its coalition, member, row]`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Which coalitions each variable tells apart.
+    """What there is to compute.
 
     Attributes:
-        inside: By learned variable, whether it is in each of its coalitions, `[own]`.
-        parents: By variable and parent, which of the parent's coalitions each of its own is.
+        places: By variable.
         target: Which of the target's coalitions each coalition is, `[coalition]`.
         widest: The most coalitions that a variable tells apart.
     """
 
-    inside: Mapping[str, Tensor]
-    parents: Mapping[tuple[str, str], Tensor]
+    places: Mapping[str, Place]
     target: Tensor
     widest: int
 
@@ -69,49 +119,47 @@ class Sweep:
 
     def plan(self, coalitions: NDArray[np.bool_]) -> Plan:
         """What there is to compute for these coalitions, `[coalition, player]`."""
-        place = {name: at for at, name in enumerate(self.players)}
+        number = {name: at for at, name in enumerate(self.players)}
         above: dict[str, set[int]] = {}
         which: dict[str, NDArray[np.int64]] = {}
-        inside: dict[str, Tensor] = {}
-        parents: dict[tuple[str, str], Tensor] = {}
-        widest = 1
+        places: dict[str, Place] = {}
         for node in self.nodes:
-            own = {place[node.name]} if node.name in place else set()
-            above[node.name] = own.union(*(above[ref.name] for ref in node.parents))
-            first, which[node.name] = distinct(coalitions[:, sorted(above[node.name])])
-            widest = max(widest, len(first))
-            if own:
-                inside[node.name] = torch.from_numpy(coalitions[first, place[node.name]])
-            for ref in node.parents:
-                parents[node.name, ref.name] = torch.from_numpy(which[ref.name][first])
-        return Plan(inside, parents, torch.from_numpy(which[self.target]), widest)
+            causes = set().union(*(above[ref.name] for ref in node.parents))
+            first, config = distinct(coalitions[:, sorted(causes)])
+            parents = {ref.name: torch.from_numpy(which[ref.name][first]) for ref in node.parents}
+            own = number.get(node.name)
+            bit = np.zeros(len(coalitions), bool) if own is None else coalitions[:, own]
+            # Sorted by whether it is in, then by what its causes tell apart.
+            keys, which[node.name] = np.unique(bit * len(first) + config, return_inverse=True)
+            above[node.name] = causes if own is None else causes | {own}
+            places[node.name] = Place(
+                torch.from_numpy(keys >= len(first)), torch.from_numpy(keys % len(first)), parents
+            )
+        widest = max(len(place.inside) for place in places.values())
+        return Plan(places, torch.from_numpy(which[self.target]), widest)
 
     def run(self, plan: Plan, valued: Valued) -> Tensor:
         """The target's values, `[its coalition, member, row]`.
 
         Args:
             plan: What there is to compute.
-            valued: A learned variable's values, `[its coalition, member, row]`, its parents being
-                given likewise.
+            valued: Computes a learned variable.
         """
         supports = self.schema.supports
         last = {ref.name: node.name for node in self.nodes for ref in node.parents}
         values: dict[str, Tensor] = {}
         for node in self.nodes:
-            above = {
-                ref.key: values[ref.name].index_select(0, plan.parents[node.name, ref.name])
-                for ref in node.parents
-            }
+            cell = Cell(node, plan.places[node.name], values)
             if node.function is not None:
                 value = call(
                     node.function,
-                    list(above.values()),
+                    list(cell.parents().values()),
                     name=node.name,
                     support=supports[node.name],
                     supports=[supports[ref.name] for ref in node.parents],
                 )
             else:
-                value = valued(node, plan.inside[node.name], above)
+                value = valued(cell)
             values[node.name] = (
                 value.long() if isinstance(supports[node.name], Categorical) else value
             )
@@ -120,4 +168,4 @@ class Sweep:
         return values[self.target]
 
 
-__all__ = ["Plan", "Sweep", "Valued"]
+__all__ = ["Cell", "Plan", "Sweep", "Valued"]
