@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -18,10 +19,12 @@ from causalsys.fit.factors import Factors
 from causalsys.fit.joint import Scope
 from causalsys.fit.slope_pull import SlopePull
 from causalsys.mechanisms.base import Mechanism
-from causalsys.mechanisms.quasi_newton import minimise
+from causalsys.mechanisms.quasi_newton import Metric, minimise
 
 _ATTEMPTS = 24
 _STEPS = 400
+_ROUGH = 1e-4
+"""How flat an attempt ends: enough to tell optima apart; members climb on from there."""
 _PRIOR = 25.0
 """Variance of a wide prior on slopes of standardised columns; it only settles flat directions."""
 _LEAST = 1e-4
@@ -57,14 +60,15 @@ def maximise(scope: Scope, *, weight: Tensor, generator: torch.Generator) -> Max
     """
     problem = _Problem.of(Factors.of(scope), weight)
     own = problem.only(torch.zeros(_ATTEMPTS, dtype=torch.int64))
-    tries = minimise(own.losses, own.start(generator), steps=_STEPS)
+    bend = problem.bend()
+    tries = minimise(own.losses, own.start(generator), steps=_STEPS, tolerance=_ROUGH, metric=bend)
     scores = own.losses(tries, torch.arange(_ATTEMPTS))
     good = scores <= scores.min() + 2.0 / scope.rows
     best = tries[scores.argsort(stable=True)[: int(good.sum())]]
     best = problem.aligned(best, problem.upright(best[:1]))
     aligned = best[torch.arange(len(weight)) % len(best)]
     problem = replace(problem, pull=problem.pull.drawn(len(weight), generator=generator))
-    points = minimise(problem.losses, problem.leaning(aligned), steps=_STEPS)
+    points = minimise(problem.losses, problem.leaning(aligned), steps=_STEPS, metric=bend)
     return Maximum(problem.mechanisms(problem.aligned(points, points[:1])), len(best), _ATTEMPTS)
 
 
@@ -159,14 +163,10 @@ class _Problem:
     def losses(self, points: Tensor, whose: Tensor) -> Tensor:
         """The negative log likelihood per row, up to a constant, of the members `whose`."""
         slopes, loading, variance = self._read(points)
-        members = len(points)
-        width, before, rows = self.moments.shape[-1], 0, []
-        for part in slopes:
-            own = torch.cat([points.new_ones(members, 1), -part], -1)
-            after = width - before - own.shape[1]
-            rows.append(pad(own, (before, after)))
-            before += own.shape[1]
-        combine = torch.stack(rows, 1)
+        own, columns = self._places
+        flat = points.new_zeros(len(points), len(self.slopes) * self.moments.shape[-1])
+        flat = flat.index_fill(1, own, 1.0).index_copy(1, columns, -torch.cat(slopes, -1))
+        combine = flat.unflatten(1, (len(self.slopes), -1))
         residual = combine @ self.moments[whose] @ combine.mT
         covariance = loading @ loading.mT + torch.diag_embed(variance)
         root, failed = torch.linalg.cholesky_ex(covariance)
@@ -175,6 +175,47 @@ class _Problem:
         prior = (loading**2).sum((-1, -2)) / _PRIOR + self.pull.penalty(slopes, whose)
         loss = 0.5 * (log_det + fit) + 0.5 * prior / self.rows
         return torch.where(failed > 0, torch.full_like(loss, torch.inf), loss)
+
+    @cached_property
+    def _places(self) -> tuple[Tensor, Tensor]:
+        """Where in `[variable, moment]` each variable's own moment stands, and its slopes'."""
+        width, row = self.moments.shape[-1], 0
+        own: list[int] = []
+        columns: list[int] = []
+        for index, count in enumerate(self.slopes):
+            own.append(index * width + row)
+            columns += range(index * width + row + 1, index * width + row + 1 + count)
+            row += 1 + count
+        return torch.tensor(own), torch.tensor(columns)
+
+    def bend(self) -> Metric:
+        """The likelihood's inverse curvature where the latents do nothing.
+
+        Requests and seconds go together, and slopes of columns that do are slow to climb along
+        one by one. There the slopes of a variable have its regression's own inverse, a loading
+        has the noise's variance, and the log of its scale has a half.
+        """
+        blocks, variances, row = [], [], 0
+        for index, (gram, moment) in enumerate(self._regressions()):
+            guess = self.pull.guess(index, gram[:1], moment[:1], rows=self.rows)[0]
+            gram, moment = gram[0], moment[0]
+            noise = self.moments[0, row, row] - 2 * guess @ moment + guess @ gram @ guess
+            noise = noise.clamp(min=_LEAST)
+            values, vectors = torch.linalg.eigh(gram)
+            values = values.clamp(min=0) / noise + 1 / (_PRIOR * self.rows)
+            blocks.append((vectors / values) @ vectors.mT)
+            variances.append(noise)
+            row += 1 + self.slopes[index]
+        inverse = torch.block_diag(*blocks)
+        loadings = torch.stack(variances).unsqueeze(-1).expand(self.mask.shape)[self.mask]
+        others = torch.cat([loadings, torch.full_like(self.spread, 0.5)])
+
+        def metric(points: Tensor) -> Tensor:
+            return torch.cat(
+                [points[:, : len(inverse)] @ inverse, points[:, len(inverse) :] * others], -1
+            )
+
+        return metric
 
     def upright(self, point: Tensor) -> Tensor:
         """The point with each latent's strongest loading positive: its sign is a convention."""

@@ -23,7 +23,14 @@ STRENGTH = 1.0
 
 def independent_of(graph: Graph, latent: str, *, among: Mapping[str, Support]) -> tuple[str, ...]:
     """The keys of `among` whose variable (of this step) is d-separated from `latent`."""
-    return tuple(key for key in among if key in graph.kinds and graph.d_separated(latent, key))
+    keys = [key for key in among if key in graph.kinds]
+    if any(edge.lag for edge in graph.edges) or "trace" in graph.per.values():
+        return tuple(key for key in keys if graph.d_separated(latent, key))
+    # Within a step, what shares no cause is independent: one walk for all, where each
+    # separation walks the whole graph.
+    roots = {latent, *graph.ancestors(latent)}
+    tied = roots.union(*(graph.descendants(root) for root in roots))
+    return tuple(key for key in keys if key not in tied)
 
 
 def penalty(
