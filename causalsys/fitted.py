@@ -293,14 +293,44 @@ class FittedSCM(Fitted):
         """
         return partial(program, self)
 
-    def refit(self, data: object, *, only: Sequence[str], seed: int | None = None) -> Self:
-        """A new model in which the mechanisms of `only` are fitted to new data.
+    def refit(
+        self,
+        data: object,
+        *,
+        only: Sequence[str] | None = None,
+        changed: Sequence[str] | None = None,
+        fresh: bool = False,
+        seed: int | None = None,
+    ) -> Self:
+        """A new model in which some mechanisms are fitted to new data.
 
-        Every other mechanism stays bit for bit as it was. A variable that shares a latent with
-        one of `only` is refitted with it.
+        Every other mechanism stays bit for bit as it was. A variable that shares a latent with a
+        refitted one is refitted with it; such a district goes on from its last fit (mechanisms
+        and guide), which costs a part of the search that found it.
+
+        When a service is deployed anew, its own mechanisms change, and no other's: `only` names
+        their variables, and is enough where the others' families hold in the range of values
+        that their parents have now. `changed` refits all that lies below as well, since a network
+        or a guide that was learned within the old range need not hold outside it (Sage; Gan et
+        al., ASPLOS 2021); that costs more, and leaves less data behind each estimate where the new
+        data are fewer than the old.
+
+        Args:
+            data: Rows as in `fit`, of the time since the change.
+            only: The variables.
+            changed: Components or variables: they, and what lies below them.
+            fresh: Whether districts with latents are searched anew instead, as where so much
+                changed that the old latents mean nothing.
+            seed: Fixes the fit; that of the last fit without it.
+
+        Raises:
+            FitError: Both or neither of `only` and `changed`; nothing of them is learned.
+            UnknownNameError: A name that the model does not have.
+            DataError: The data do not fit the model.
         """
         options = FitOptions(self.seed if seed is None else seed, self.members)
-        return type(self).of(refit(self, data, only=only, options=options))
+        found = refit(self, data, only=only, changed=changed, fresh=fresh, options=options)
+        return type(self).of(found)
 
     def save(self, path: str | Path) -> None:
         """Write the model to one file: tensors and JSON, nothing that can be executed."""

@@ -41,7 +41,8 @@ class DistrictReport:
         method: "exact" where the likelihood has a closed form, else "variational".
         log_likelihood: Per row of the district, in nats; of a variational fit the lower bound
             on held-out rows.
-        restarts: How many restarts were made.
+        restarts: How many restarts were made; where a refit went on from the last fit, those of
+            the search before, as the next two.
         agreeing: How many of them ended in the best optimum.
         converged: Whether training stopped before its budget did.
         independences: For each latent, what its posterior was held independent of.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -19,9 +21,11 @@ from causalsys.fit.markov.place import has_chain
 from causalsys.fit.parts import Parts
 from causalsys.fit.posterior import summed_out
 from causalsys.fit.program import noise_size
+from causalsys.fit.redeployed import Before
+from causalsys.fit.resume import resume
 from causalsys.fit.state_space.fit import fit_state_space
 from causalsys.fit.state_space.place import has_low_rank
-from causalsys.fit.variational import District, train
+from causalsys.fit.variational import District, Outcome, train
 from causalsys.fit.warm import linearised, warm_start
 from causalsys.mechanisms.base import Mechanism, Sample
 from causalsys.mechanisms.build import build
@@ -32,9 +36,20 @@ from causalsys.scm.specs import StandardNormal
 from causalsys.scm.supports import Categorical, Support
 
 _LEAST_ROWS = 10
+_GENTLE = 0.3
+"""The share of the learning rate for what starts near an optimum."""
+_WORSE = 0.05
+"""Nats per row by which a bound on held-out rows may stay below a linear fit's own rows."""
 
 
-def fit_district(block: Block, table: Table, *, weight: Tensor, training: Training) -> Parts:
+def fit_district(
+    block: Block,
+    table: Table,
+    *,
+    weight: Tensor,
+    training: Training,
+    before: Before | None = None,
+) -> Parts:
     """Fit a block's latents and variables together.
 
     Args:
@@ -42,6 +57,7 @@ def fit_district(block: Block, table: Table, *, weight: Tensor, training: Traini
         table: The data; rows with gaps in the block count only once they are imputed.
         weight: `[member, row]`.
         training: How training runs.
+        before: Its last fit, from where variational training goes on.
 
     Raises:
         FitError: The block cannot be fitted to the table.
@@ -77,6 +93,28 @@ def fit_district(block: Block, table: Table, *, weight: Tensor, training: Traini
         fitted = scope.with_mechanisms(best.mechanisms)
         return _exact(block, fitted, best, summed_out(fitted, {}), weight)
     guide = _guide_of(block, scope, table)
+    district = District(scope, guide, weight, independences)
+    again = resume(district, before, training=training) if before is not None else None
+    if before is None or again is None or _is_caught(again, district, generator):
+        return _trained(block, _searched(district, training=training, generator=generator))
+    return _trained(block, again, search=before.report)
+
+
+def _is_caught(outcome: Outcome, district: District, generator: torch.Generator) -> bool:
+    """Whether what went on from an old optimum did worse than the linear district of the graph."""
+    weight = district.weight[:1]
+    linear = linearised(district.scope, weight=weight, generator=generator)
+    if linear is None:
+        return False
+    best = maximise(linear, weight=weight, generator=generator)
+    rows = Factors.of(linear.with_mechanisms(best.mechanisms)).log_likelihood()
+    floor = (weight * rows).sum() / weight.sum()
+    return bool(outcome.score.max() < floor - _WORSE)
+
+
+def _searched(district: District, *, training: Training, generator: torch.Generator) -> Outcome:
+    """A started district, trained: from the linear one of the same graph, if there is one."""
+    scope, guide, weight = district.scope, district.guide, district.weight
     if guide is not None:
         inputs = {key: scope.known[key] for key in guide.inputs}
         guide = guide.start(inputs, weight=weight, generator=generator)
@@ -85,18 +123,24 @@ def fit_district(block: Block, table: Table, *, weight: Tensor, training: Traini
         scope, guide = warm_start(
             scope, linear, guide, weight=weight, training=training, generator=generator
         )
+    district = replace(district, scope=scope, guide=guide)
     warmed = linear is not None
-    outcome = train(District(scope, guide, weight, independences), training=training, warmed=warmed)
+    gentle = replace(training, rate=training.rate * (_GENTLE if warmed else 1))
+    return train(district, training=gentle, warmed=warmed)
+
+
+def _trained(block: Block, outcome: Outcome, *, search: DistrictReport | None = None) -> Parts:
+    """The parts of a trained district; `search` is how its optimum was found, if before."""
     trained = outcome.district
     report = DistrictReport(
         block.latents,
         block.variables,
         method="variational",
         log_likelihood=float(outcome.score[0]),
-        restarts=len(outcome.score),
-        agreeing=outcome.agreeing,
-        converged=outcome.converged,
-        independences=independences,
+        restarts=search.restarts if search else len(outcome.score),
+        agreeing=search.agreeing if search else outcome.agreeing,
+        converged=search.converged if search else outcome.converged,
+        independences=trained.independences,
     )
     guides = () if trained.guide is None else (trained.guide,)
     return Parts(dict(trained.scope.mechanisms), guides, _reports(block, trained.scope), (report,))

@@ -21,6 +21,7 @@ from causalsys.fit.fitted import Fitted
 from causalsys.fit.impute import impute
 from causalsys.fit.options import FitOptions
 from causalsys.fit.parts import Parts
+from causalsys.fit.redeployed import Before, reached
 from causalsys.fit.single import fit_single
 from causalsys.fit.source import Source
 from causalsys.fit.weights import Weights
@@ -69,47 +70,71 @@ def fit(
 
 
 @one_thread()
-def refit(fitted: Fitted, data: object, *, only: Sequence[str], options: FitOptions) -> Fitted:
-    """Fit the mechanisms of `only` (and of what shares a district with them) to new data.
+def refit(
+    fitted: Fitted,
+    data: object,
+    *,
+    only: Sequence[str] | None = None,
+    changed: Sequence[str] | None = None,
+    fresh: bool = False,
+    options: FitOptions,
+) -> Fitted:
+    """Fit some mechanisms (and what shares a district with them) to new data.
 
     Every other mechanism is the very same object as before.
 
+    Args:
+        fitted: The model as it was.
+        data: The new data.
+        only: These variables.
+        changed: What changed, and all that lies below it: components or variables.
+        fresh: Whether districts with latents forget their last fit, and search anew.
+        options: How to fit.
+
     Raises:
-        UnknownNameError: A name is not a variable of the model.
-        FitError: `only` is no list of names, or a variable of it is not learned.
+        UnknownNameError: A name is not a variable of the model (or a component).
+        FitError: Both or neither of `only` and `changed` are given; one is no list of names; or
+            a variable of `only` is not learned.
     """
-    if isinstance(only, str) or not only:
-        names = [only] if only else ["name"]
-        raise FitError("only", found=repr(only), mend=f"Give a list of variables: only={names}.")
-    for name in only:
-        if not fitted.node(name).learned:
-            raise FitError(
-                name,
-                found="a variable that is declared, not learned",
-                mend="Change its equation in the model, and fit that.",
-            )
+    if (only is None) == (changed is None):
+        raise FitError(
+            "refit",
+            found=f"only={only!r} and changed={changed!r}",
+            mend='Give one of them: only=["x"], or changed=["payment"] with all that lies below.',
+        )
+    asked = changed is not None
+    names = reached(fitted.declaration, changed or ()) if asked else _learned(fitted, only)
     source = Source.of(fitted.declaration, data, options=options)
     missing: Missing = options.missing  # type: ignore[assignment]
     table = read(fitted.schema, source.data, missing=missing)
     chosen = [
         block
         for block in blocks(fitted.declaration)
-        if set(only) & {*block.latents, *block.variables}
+        if set(names) & {*block.latents, *block.variables}
     ]
     same = replace(options, ensemble=fitted.members)
-    fresh = _fit_blocks(tuple(chosen), table, options=same)
-    notes = (f"refitted {', '.join(sorted(fresh.mechanisms))}", *source.notes)
-    merged = _noted(_merged(fitted, fresh), *notes)
+    before = None if fresh else fitted
+    again = _fit_blocks(tuple(chosen), table, options=same, before=before)
+    notes = (f"refitted {', '.join(sorted(again.mechanisms))}", *source.notes)
+    merged = _noted(_merged(fitted, again), *notes)
     if any(_has_gaps(block, table) for block in chosen):
         return _with_imputation(merged, tuple(chosen), table=table, options=same)
     return merged
 
 
-def fit_block(block: Block, table: Table, *, options: FitOptions, weights: Weights) -> Parts:
-    """Fit one block to a table."""
+def fit_block(
+    block: Block,
+    table: Table,
+    *,
+    options: FitOptions,
+    weights: Weights,
+    before: Fitted | None = None,
+) -> Parts:
+    """Fit one block to a table; a district with latents goes on from how it was `before`."""
     training = options.training(block.seed(options.seed))
     if block.latents:
-        return fit_district(block, table, weight=weights.drawn, training=training)
+        start = Before.of(before, block) if before is not None else None
+        return fit_district(block, table, weight=weights.drawn, training=training, before=start)
     mechanism, report = fit_single(block.variables[0], table, weights=weights, training=training)
     return Parts({block.name: mechanism}, (), {block.name: report}, ())
 
@@ -120,13 +145,14 @@ def _fit_blocks(
     *,
     options: FitOptions,
     saved: Checkpoint | None = None,
+    before: Fitted | None = None,
 ) -> Fitted:
     done = [saved.parts] if saved is not None else []
     weights = Weights(table.weight, table.layout.trace, options.ensemble, options.seed)
     for block in tracked(plan, what=f"fitting {table.schema.declaration.name}"):
         if saved is not None and saved.has(block):
             continue
-        done.append(fit_block(block, table, options=options, weights=weights))
+        done.append(fit_block(block, table, options=options, weights=weights, before=before))
         if saved is not None:
             saved.save(block, done[-1])
     parts = Parts.joined(done)
@@ -162,6 +188,20 @@ def _with_imputation(
     told = ", ".join(f"{name} ({int(table.missing[name].sum())})" for name in learned)
     note = f"missing cells were inferred, taken as missing at random: {told}"
     return _noted(fitted, note)
+
+
+def _learned(fitted: Fitted, only: Sequence[str] | None) -> Sequence[str]:
+    if isinstance(only, str) or not only:
+        names = [only] if only else ["name"]
+        raise FitError("only", found=repr(only), mend=f"Give a list of variables: only={names}.")
+    for name in only:
+        if not fitted.node(name).learned:
+            raise FitError(
+                name,
+                found="a variable that is declared, not learned",
+                mend="Change its equation in the model, and fit that.",
+            )
+    return only
 
 
 def _noted(fitted: Fitted, *notes: str) -> Fitted:

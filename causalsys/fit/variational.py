@@ -30,7 +30,6 @@ from causalsys.mechanisms.training import Training
 _LOOK_EVERY = 50
 _WARM_UP = 0.3
 _DRAWS = 16
-_GENTLE = 0.3
 
 
 @dataclass(frozen=True)
@@ -112,17 +111,16 @@ def train(district: District, *, training: Training, warmed: bool = False) -> Ou
         district: What to train.
         training: How.
         warmed: Whether it starts near an optimum already; the latents' price is then full
-            from the first step, and steps are smaller.
+            from the first step.
     """
     generator = training.generator()
     learn, check = _split(district, training, generator)
     parameters = {
         path: tensor.clone().requires_grad_(True) for path, tensor in district.parameters().items()
     }
-    rate = training.rate * (_GENTLE if warmed else 1.0)
-    optimiser = torch.optim.Adam(list(parameters.values()), lr=rate)
+    optimiser = torch.optim.Adam(list(parameters.values()), lr=training.rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=rate, total_steps=max(training.steps, 20), pct_start=0.1
+        optimiser, max_lr=training.rate, total_steps=max(training.steps, 20), pct_start=0.1
     )
     best = {path: tensor.detach().clone() for path, tensor in parameters.items()}
     best_score = torch.full((district.weight.shape[0],), -math.inf, dtype=torch.float64)
