@@ -1,11 +1,11 @@
 """Which mechanisms changed: draws from the posterior, latents that many share among them.
 
-Mechanisms change on their own (the principle of independent mechanisms; Peters, Janzing, Schölkopf,
-"Elements of Causal Inference", 2017, section 2.1), one of all of them expected beforehand. So each
-variable's chance follows from its own Bayes factor. A latent with several children is the
-exception: when it changes, those of its children that feel it change together. Its evidence is
-that of all of them under one prior, where each child is touched with even chance, against that of
-as many changes by themselves.
+Components change on their own (the principle of independent mechanisms; Peters, Janzing, Schölkopf,
+"Elements of Causal Inference", 2017, section 2.1), one of all of them expected beforehand, and a
+change is expected to touch one of a component's variables. So each component's chance follows from
+the Bayes factors of its own variables. A latent with children in several components is the
+exception: when it changes, those that feel it change together, each with even chance. Its evidence
+is against that of as many changes by themselves.
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ class Changes:
     """Draws of what changed.
 
     Attributes:
-        chance: Each variable's chance that it changed by itself, `[variable]`.
         hidden: The latents that may have.
         components: All that can be blamed, in order of their names.
         changed: `[draw, variable]`.
@@ -51,7 +50,6 @@ class Changes:
             `[draw, variable]`.
     """
 
-    chance: Tensor
     hidden: tuple[Hidden, ...]
     components: tuple[str, ...]
     changed: Tensor
@@ -68,41 +66,69 @@ def draw_changes(
 ) -> Changes:
     """Draw what changed, given each variable's evidence."""
     factor = evidence.log_bayes_factor
-    prior = -math.log(max(len(factor), 2))
-    chance = torch.sigmoid(factor + prior)
-    hidden = _hidden(window, factor, prior=prior)
     own = [component_of(window, name) for name in window.names]
-    components = tuple(sorted({*own, *(each.component for each in hidden)}))
+    members = _members(own)
+    prior = -math.log(max(len(members), 2))
+    hidden = _hidden(window, factor, own, prior=prior)
+    components = tuple(sorted({*members, *(each.component for each in hidden)}))
     place = {name: index for index, name in enumerate(components)}
-    shape = (draws, len(factor))
-    changed = torch.rand(shape, generator=generator, dtype=torch.float64) < chance
-    blamed = torch.tensor([place[name] for name in own]).expand(shape).clone()
+
+    def chance(log_odds: Tensor, *shape: int) -> Tensor:
+        drawn = torch.rand(draws, *shape, generator=generator, dtype=torch.float64)
+        return drawn < torch.sigmoid(log_odds)
+
+    changed = torch.zeros(draws, len(factor), dtype=torch.bool)
+    blamed = torch.tensor([place[name] for name in own]).expand(draws, -1).clone()
+    for inside in members.values():
+        touch = math.log(1 / len(inside)) - math.log1p(-1 / len(inside)) if len(inside) > 1 else 0
+        mine = factor[inside]
+        on = chance(prior + _touched(mine, 1 / len(inside)))
+        if len(inside) == 1:
+            changed[:, inside[0]] = on
+        else:
+            changed[:, inside] = on[:, None] & chance(mine + touch, len(inside))
     for each in hidden:
-        on = torch.rand(draws, generator=generator, dtype=torch.float64) < torch.sigmoid(
-            torch.tensor(each.log_bayes_factor + prior, dtype=torch.float64)
-        )
+        on = chance(torch.tensor(each.log_bayes_factor + prior, dtype=torch.float64))
         children = torch.tensor(each.children)
-        touched = torch.sigmoid(factor[children])
-        felt = torch.rand(draws, len(children), generator=generator, dtype=torch.float64) < touched
+        felt = chance(factor[children], len(children))
         changed[:, children] = torch.where(on[:, None], felt, changed[:, children])
-        blamed[:, children] = torch.where(
-            on[:, None] & felt, place[each.component], blamed[:, children]
-        )
-    return Changes(chance, hidden, components, changed, blamed)
+        to = torch.tensor(place[each.component])
+        blamed[:, children] = torch.where(on[:, None] & felt, to, blamed[:, children])
+    return Changes(hidden, components, changed, blamed)
 
 
-def _hidden(window: Window, factor: Tensor, *, prior: float) -> tuple[Hidden, ...]:
-    half = math.log(0.5)
+def _members(own: Sequence[str]) -> dict[str, list[int]]:
+    """The variables of each component."""
+    found: dict[str, list[int]] = {}
+    for index, name in enumerate(own):
+        found.setdefault(name, []).append(index)
+    return found
+
+
+def _touched(factor: Tensor, often: float) -> Tensor:
+    """The log Bayes factor of a change that touches each of some variables with a chance."""
+    if often >= 1:
+        return factor.sum()
     zero = torch.zeros_like(factor)
-    touched = torch.logaddexp(factor + half, zero + half)
-    alone = torch.logaddexp(factor + prior, zero + math.log1p(-math.exp(prior)))
+    return torch.logaddexp(factor + math.log(often), zero + math.log1p(-often)).sum()
+
+
+def _hidden(
+    window: Window, factor: Tensor, own: Sequence[str], *, prior: float
+) -> tuple[Hidden, ...]:
+    """Latents with children in several components: one change of theirs against one of each."""
     found = []
     for name, children in seen_children(window).items():
-        if len(children) < 2:
+        parts = _members([own[child] for child in children])
+        if len(parts) < 2:
             continue
-        inside = list(children)
-        value = float((touched[inside] - alone[inside]).sum())
-        found.append(Hidden(name, component_of(window, name), children, value))
+        together, alone = 0.0, 0.0
+        for places in parts.values():
+            mine = _touched(factor[[children[place] for place in places]], 0.5)
+            zero = torch.zeros_like(mine)
+            together += float(torch.logaddexp(mine, zero)) + math.log(0.5)
+            alone += float(torch.logaddexp(mine + prior, zero + math.log1p(-math.exp(prior))))
+        found.append(Hidden(name, component_of(window, name), children, together - alone))
     return tuple(found)
 
 

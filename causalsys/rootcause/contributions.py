@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from causalsys.rootcause.evidence import Evidence, slope_variance
+from causalsys.rootcause.evidence import RHO, Evidence, changes_of, follows, slope_variance
 from causalsys.rootcause.window import Window
 
 
@@ -54,8 +54,8 @@ def contributions(
         own[:, place] = cell.residual
         if cell.parents:
             errors = _errors(window, evidence, place, changed[:, place], generator=generator)
-            own[:, place] = cell.residual - errors @ cell.moved
-            slopes[place] = cell.slopes + errors[:, :, None]
+            own[:, place] = cell.residual - (errors * cell.moved).sum(1)
+            slopes[place] = cell.slopes + errors
         if effect is None:
             continue
         given[:, place] = effect * own[:, place]
@@ -80,22 +80,35 @@ def share_of(window: Window, given: Tensor) -> Tensor:
 def _errors(
     window: Window, evidence: Evidence, place: int, changed: Tensor, *, generator: torch.Generator
 ) -> Tensor:
-    """Draws of the slopes' errors given the residual, `[draw, parent]`."""
+    """Draws of the slopes' errors given the residual, `[draw, parent, block]`.
+
+    By Matheron's rule: errors and noise are drawn from their prior, and moved by what the residual
+    says of their sum (Journel and Huijbregts, "Mining Geostatistics", 1978).
+    """
     cell, unit = window.cells[place], window.ordinary.scale[place]
-    found = torch.empty(len(changed), len(cell.parents), dtype=torch.float64)
-    noise = torch.randn(found.shape, generator=generator, dtype=torch.float64)
+    found = torch.empty(len(changed), *cell.moved.shape, dtype=torch.float64)
     variance = slope_variance(cell)
+    shape = changes_of(window)[place]
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
     for which, account in ((~changed, evidence.kept), (changed, evidence.changed)):
-        if not bool(which.any()):
+        many = int(which.sum())
+        if not many:
             continue
         doubt = variance[account.transport[place]]
-        covariance = unit**2 * account.covariance(place, window.profile)
-        cross = doubt[:, None] * cell.moved  # [parent, block]
-        gain = torch.linalg.solve(covariance + cell.moved.T @ cross, cross.T).T
-        spread = torch.diag(doubt) - gain @ cross.T
-        values, vectors = torch.linalg.eigh((spread + spread.T) / 2)
-        root = vectors * values.clamp(min=0).sqrt()
-        found[which] = gain @ cell.residual + noise[which] @ root.T
+        kernel = doubt[:, None, None] * follows(torch.ones_like(cell.moved))
+        own = unit**2 * account.covariance(place, shape)
+        cross = kernel * cell.moved[:, None]  # [parent, block, block]
+        total = own + (cell.moved[:, :, None] * cross).sum(0)
+        level, wobble = normal(many, len(doubt), 1), normal(many, *cell.moved.shape)
+        drawn = doubt.sqrt()[:, None] * (level + RHO * wobble)
+        noise = normal(many, len(own)) @ torch.linalg.cholesky(own).T
+        left = cell.residual - (drawn * cell.moved).sum(1) - noise
+        found[which] = drawn + torch.einsum(
+            "pab,db->dpa", cross, torch.linalg.solve(total, left.T).T
+        )
     return found
 
 

@@ -3,13 +3,14 @@
 For the residual `r` of one variable over the blocks of a window, in units of its ordinary scale:
 
     not changed     r ~ N(0,  w^2 I + d^2 11' + S)
-    changed         r ~ N(0,  w^2 I + d^2 11' + S + g^2 (uu' + rho^2 diag(u^2)))
+    changed         r ~ N(0,  w^2 I + d^2 11' + S + g^2 F(u)),     F(x) = xx' + rho^2 diag(x^2)
 
-`w` and `d` are the ordinary noise and drift (`ordinary.py`), `S = sum_p k_p^2 e_p e_p'` what slopes
+`w` and `d` are the ordinary noise and drift (`ordinary.py`), `S = sum_p k_p^2 F(e_p)` what slopes
 that are not known exactly make of the parents' deviations `e_p`, and `u` the profile of the
-target's deviation: what changed for the target's sake follows it, roughly. All are mixed over
-grids, so the Bayes factor has a closed form. It is local to the variable: the rest of the graph
-enters through `u` and the parents alone.
+target's deviation. `F` says "follows, roughly": what changed for the target's sake follows the
+target, and what is passed on follows the parent, though not by one straight line. All are mixed
+over grids, so the Bayes factor has a closed form. It is local to the variable: the rest of the
+graph enters through `u` and the parents alone.
 
 How far slopes can be trusted is one of the grids. Those that normal rows show may not hold in an
 incident: the noise of measurement flattens them (errors in variables; Fuller, "Measurement Error
@@ -29,12 +30,12 @@ from causalsys.rootcause.ordinary import Ordinary
 from causalsys.rootcause.window import Cell, Window
 
 _CHANGE = tuple(4.0**power for power in range(8))
-_RHO = 0.3
-"""How far a change may depart from the target's profile, block by block."""
+RHO = 0.3
+"""How far what follows a profile may depart from it, block by block."""
 _TRANSPORT = (0.0, 0.3, 1.0)
 """How wrong slopes may be, in standard units; after these comes what is declared."""
 _WIDE = (16.0, 64.0, 256.0, 1024.0)
-"""Drift since the normal period that cannot be known, where rows before the fault tell the level."""
+"""Drift that cannot be known, in ordinary units, where rows before the fault tell the level."""
 _UNKNOWN = 1e8
 _CHUNK = 200_000
 
@@ -55,14 +56,13 @@ class Account:
     size: Tensor
     transport: Tensor
 
-    def covariance(self, variable: int, profile: Tensor) -> Tensor:
+    def covariance(self, variable: int, shape: Tensor) -> Tensor:
         """The residual's covariance, slopes being known, in ordinary units, `[block, block]`."""
-        blocks = len(profile)
-        eye = torch.eye(blocks, dtype=torch.float64)
+        eye = torch.eye(len(shape), dtype=torch.float64)
         return (
             self.noise[variable] ** 2 * eye
             + self.drift[variable] ** 2 * torch.ones_like(eye)
-            + self.size[variable] ** 2 * change(profile)
+            + self.size[variable] ** 2 * shape
         )
 
 
@@ -88,7 +88,7 @@ def evidence(window: Window) -> Evidence:
     scale = window.ordinary.scale
     found = weigh(
         residual / scale[:, None],
-        change(window.profile),
+        changes_of(window),
         doubts=doubts / scale[:, None, None, None] ** 2,
         known=window.known,
         ordinary=window.ordinary,
@@ -107,7 +107,7 @@ def log_bayes_factor_moved(window: Window) -> float:
     eye = torch.eye(blocks, dtype=torch.float64)
     found = weigh(
         window.excess[None] / window.moved.scale[:, None],
-        (eye + torch.ones_like(eye)) / 2,
+        (eye + torch.ones_like(eye))[None] / 2,
         doubts=torch.zeros(1, 1, blocks, blocks, dtype=torch.float64),
         known=torch.ones(1, blocks, dtype=torch.bool),
         ordinary=window.moved,
@@ -118,7 +118,7 @@ def log_bayes_factor_moved(window: Window) -> float:
 
 def weigh(
     residual: Tensor,
-    shape: Tensor,
+    shapes: Tensor,
     *,
     doubts: Tensor,
     known: Tensor,
@@ -129,7 +129,7 @@ def weigh(
 
     Args:
         residual: In ordinary units, `[variable, block]`.
-        shape: The covariance of a change of size 1, `[block, block]`.
+        shapes: The covariance of a change of size 1, `[variable, block, block]`.
         doubts: What slopes make of the parents' deviations, `[variable, transport, block, block]`.
         known: Where the residual was observed, `[variable, block]`.
         ordinary: How the residuals ordinarily move.
@@ -149,7 +149,7 @@ def weigh(
         hidden = torch.diag_embed(torch.where(known[at], 0.0, _UNKNOWN))
         covariance = (
             base[None, :, None, None]
-            + (sizes[:, None, None] ** 2 * shape)[None, None, :, None]
+            + (sizes[:, None, None] ** 2 * shapes[at, None])[:, None, :, None]
             + (doubts[at] + hidden[:, None])[:, None, None]
         )  # [variable, part, size, transport, block, block]
         fit = _log_density(residual[at][:, None, None, None], covariance)
@@ -164,9 +164,22 @@ def weigh(
     return Evidence(factors, kept, changed)
 
 
-def change(profile: Tensor) -> Tensor:
-    """The covariance of a change of size 1 that follows a profile, `[block, block]`."""
-    return torch.outer(profile, profile) + _RHO**2 * torch.diag(profile**2)
+def follows(profile: Tensor, rho: float = RHO) -> Tensor:
+    """The covariance of what follows a profile roughly, `[..., block]` to `[..., block, block]`."""
+    outer = profile[..., :, None] * profile[..., None, :]
+    return outer + rho**2 * torch.diag_embed(profile**2)
+
+
+def changes_of(window: Window) -> Tensor:
+    """The covariance of a change of size 1, `[variable, block, block]`.
+
+    The profile is the target's own deviation. It says nothing about the target's mechanism, whose
+    change is let go its own way as far as along the profile.
+    """
+    shapes = follows(window.profile).repeat(len(window.cells), 1, 1)
+    if window.target is not None:
+        shapes[window.target] = follows(window.profile, 1.0)
+    return shapes
 
 
 def slope_variance(cell: Cell) -> Tensor:
@@ -176,7 +189,7 @@ def slope_variance(cell: Cell) -> Tensor:
 
 
 def _doubts(cell: Cell) -> Tensor:
-    return torch.einsum("tp,pa,pb->tab", slope_variance(cell), cell.moved, cell.moved)
+    return torch.einsum("tp,pab->tab", slope_variance(cell), follows(cell.moved))
 
 
 def _grid(ordinary: Ordinary, *, contrast: bool) -> tuple[Tensor, Tensor, Tensor]:
@@ -208,4 +221,4 @@ def _log_density(value: Tensor, covariance: Tensor) -> Tensor:
     return -0.5 * (white**2).sum(-1) - factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
 
-__all__ = ["Account", "Evidence", "change", "evidence", "log_bayes_factor_moved", "slope_variance"]
+__all__ = ["RHO", "Account", "Evidence", "changes_of", "evidence", "follows", "log_bayes_factor_moved", "slope_variance"]

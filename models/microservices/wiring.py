@@ -81,7 +81,7 @@ class Wiring:
         edges += [(p, child) for p, (_, several) in self.latents.items() for child in several]
         variables: dict[str, cs.Observed | cs.Latent] = {
             name: cs.Observed(
-                cs.Real(),
+                cs.Real(_unit(column)),
                 mechanism=cs.Linear(prior=self._given(name)),
                 component=self._component(column),
             )
@@ -179,6 +179,14 @@ class Wiring:
             else:
                 open_ += step[each]
         return tuple(found)
+
+
+def _unit(column: Column) -> str:
+    """Variables of one kind are in one unit: where some never moved, the others tell its steps."""
+    totals = {LATENCY: "s", ERRORS: "errors"}
+    if column.kind in totals and not column.weighted:
+        return f"{column.kind} per request"
+    return totals.get(column.kind, column.kind)
 
 
 def add_hidden(wiring: Wiring) -> dict[str, tuple[str, ...]]:
