@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from causalsys.errors import DataError, MissingColumnError, UnknownNameError
 from models.microservices import Microservices
 from models.microservices.calls import read_calls
+from models.microservices.gaps import filled
 from models.microservices.priors import shares
 
 CALLS = [("shop", "cart"), ("shop", "pay"), ("cart", "store"), ("pay", "bank")]
@@ -193,6 +194,23 @@ def test_what_is_all_missing_is_left_out_and_constants_are_kept() -> None:
     assert "bank/memory" not in names
     assert "pay/threads" in names
     assert any("left out: bank/memory, pay/memory" in note for note in system.notes)
+
+
+def test_few_gaps_are_filled_per_request_for_the_fit() -> None:
+    """Latency per request is level and load rises by one a step, so what was lost is known."""
+    requests = np.arange(100.0, 140.0)
+    raw = pd.DataFrame({("a", "requests"): requests, ("a", "latency"): np.full(40, 0.5)})
+    raw["a", "cpu"] = requests / 1000
+    system = Microservices.of(None, raw)
+    holes = raw.copy()
+    holes.iloc[5, 1] = holes.iloc[7, 0] = np.nan
+    holes.iloc[20] = np.nan
+    table = filled(system.table(holes), system._columns)
+    expected = system.table(raw).drop(index=20)
+    np.testing.assert_allclose(table, expected)
+    many = raw.copy()
+    many.iloc[3:9, 1] = np.nan
+    assert filled(system.table(many), system._columns)["a/latency"].isna().sum() == 6
 
 
 def test_services_that_call_each_other_are_one_component() -> None:

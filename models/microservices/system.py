@@ -11,6 +11,7 @@ import numpy as np
 import causalsys as cs
 from causalsys.errors import DataError, UnknownNameError
 from models.microservices.calls import Calls, read_calls
+from models.microservices.gaps import filled
 from models.microservices.kept import Raw, Spelling, read_raw
 from models.microservices.names import read_metric
 from models.microservices.twins import Seen, find_twins
@@ -138,8 +139,13 @@ class Microservices:
         return found
 
     def fit(self, normal: pd.DataFrame, *, seed: int = 0, ensemble: int = 8) -> cs.FittedSCM:
-        """Fit the model to raw metrics of normal operation; see `cs.SCM.fit`."""
-        return self.model.fit(self.table(normal), seed=seed, ensemble=ensemble)
+        """Fit the model to raw metrics of normal operation; see `cs.SCM.fit`.
+
+        Rows in which nothing was seen are left out, and a column's few gaps are filled from the
+        rows beside them; `system.model.fit(system.table(normal))` infers them as latents.
+        """
+        rows = filled(self.table(normal), self._columns)
+        return self.model.fit(rows, seed=seed, ensemble=ensemble)
 
 
 def _statistics(statistic: str | Mapping[str, str], spelled: Spelling) -> Callable[[str], str]:
