@@ -198,8 +198,8 @@ def test_what_is_all_missing_is_left_out_and_constants_are_kept() -> None:
 
 def test_few_gaps_are_filled_per_request_for_the_fit() -> None:
     """Latency per request is level and load rises by one a step, so what was lost is known."""
-    requests = np.arange(100.0, 140.0)
-    raw = pd.DataFrame({("a", "requests"): requests, ("a", "latency"): np.full(40, 0.5)})
+    requests = np.arange(100.0, 180.0)
+    raw = pd.DataFrame({("a", "requests"): requests, ("a", "latency"): np.full(80, 0.5)})
     raw["a", "cpu"] = requests / 1000
     system = Microservices.of(None, raw)
     holes = raw.copy()
