@@ -12,7 +12,7 @@ from benchmarks.rootcause.scores import SURE, Score, rules_told, share
 NAME = "simulated"
 _FAULTS = tuple(kind for kind in KINDS if kind not in ("none", "noisy host"))
 _SETTINGS = (
-    (20, "medium", 0.0, 8, True),
+    (20, "medium", 0.0, 6, True),
     (200, "medium", 0.0, 16, False),
     (200, "low", 0.0, 6, False),
     (200, "high", 0.0, 6, False),
@@ -96,7 +96,7 @@ def _stated(scores: Sequence[Score]) -> float:
 
 
 def _silence(*, quick: bool) -> list[Line]:
-    scores = run_all(asked(200, ["none"], 2 if quick else 40))
+    scores = run_all(asked(30 if quick else 200, ["none"], 2 if quick else 40))
     silent = share(scores, lambda s: not s.alarm)
     return [_line("200 services, normal windows: no alarm", silent, 0.95, f"{len(scores)} windows")]
 
