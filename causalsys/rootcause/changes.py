@@ -4,8 +4,8 @@ Components change on their own (the principle of independent mechanisms; Peters,
 "Elements of Causal Inference", 2017, section 2.1), one of all of them expected beforehand, and a
 change is expected to touch one of a component's variables. So each component's chance follows from
 the Bayes factors of its own variables. A latent with children in several components is the
-exception: when it changes, those that feel it change together, each with even chance. Its evidence
-is against that of as many changes by themselves.
+exception: when it changes, at least two of them change together, each with even chance. Its
+evidence is against that of as many changes by themselves.
 """
 
 from __future__ import annotations
@@ -106,11 +106,23 @@ def _members(own: Sequence[str]) -> dict[str, list[int]]:
 
 
 def _touched(factor: Tensor, often: float) -> Tensor:
-    """The log Bayes factor of a change that touches each of some variables with a chance."""
-    if often >= 1:
+    """The log Bayes factor of a change that touches each of some variables with a chance.
+
+    Given that it touches at least one: `(prod(1 - q + q B) - (1 - q)^n) / (1 - (1 - q)^n)`.
+    """
+    count = len(factor)
+    if often >= 1 or count == 1:
         return factor.sum()
+    untouched = count * math.log1p(-often)
     zero = torch.zeros_like(factor)
-    return torch.logaddexp(factor + math.log(often), zero + math.log1p(-often)).sum()
+    any_ = torch.logaddexp(factor + math.log(often), zero + math.log1p(-often)).sum()
+    return _less(any_, untouched) - math.log1p(-math.exp(untouched))
+
+
+def _less(log_whole: Tensor, log_part: Tensor | float) -> Tensor:
+    """`log(exp(log_whole) - exp(log_part))`, the part being smaller."""
+    gap = torch.as_tensor(log_part, dtype=torch.float64) - log_whole
+    return log_whole + torch.log(-torch.expm1(gap.clamp(max=-1e-12)))
 
 
 def _hidden(
@@ -122,14 +134,22 @@ def _hidden(
         parts = _members([own[child] for child in children])
         if len(parts) < 2:
             continue
-        together, alone = 0.0, 0.0
-        for places in parts.values():
-            mine = _touched(factor[[children[place] for place in places]], 0.5)
-            zero = torch.zeros_like(mine)
-            together += float(torch.logaddexp(mine, zero)) + math.log(0.5)
-            alone += float(torch.logaddexp(mine + prior, zero + math.log1p(-math.exp(prior))))
-        found.append(Hidden(name, component_of(window, name), children, together - alone))
+        each = torch.stack(
+            [_touched(factor[[children[place] for place in inside]], 0.5) for inside in parts.values()]
+        )
+        zero = torch.zeros_like(each)
+        alone = torch.logaddexp(each + prior, zero + math.log1p(-math.exp(prior))).sum()
+        value = float(_two_at_least(each) - alone)
+        found.append(Hidden(name, component_of(window, name), children, value))
     return tuple(found)
+
+
+def _two_at_least(factor: Tensor) -> Tensor:
+    """The log Bayes factor of a change that touches each part with even chance, and at least two."""
+    count = len(factor)
+    any_ = torch.logaddexp(factor, torch.zeros_like(factor)).sum()
+    fewer = torch.cat([factor, factor.new_zeros(1)]).logsumexp(0)
+    return _less(any_, fewer) - math.log(2**count - 1 - count)
 
 
 def seen_children(window: Window) -> dict[str, tuple[int, ...]]:

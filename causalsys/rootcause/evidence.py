@@ -15,7 +15,7 @@ graph enters through `u` and the parents alone.
 How far slopes can be trusted is one of the grids. Those that normal rows show may not hold in an
 incident: the noise of measurement flattens them (errors in variables; Fuller, "Measurement Error
 Models", 1987, section 1.1), and what never moved shows none. So besides the members' own doubt a
-slope may be off by .3 or 1 standard units, or be any that its declared prior allows.
+slope may be off by .3, 1 or 3 standard units, or be any that its declared prior allows.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from causalsys.rootcause.window import Cell, Window
 _CHANGE = tuple(4.0**power for power in range(8))
 RHO = 0.3
 """How far what follows a profile may depart from it, block by block."""
-_TRANSPORT = (0.0, 0.3, 1.0)
+_TRANSPORT = (0.0, 0.3, 1.0, 3.0)
 """How wrong slopes may be, in standard units; after these comes what is declared."""
 _WIDE = (16.0, 64.0, 256.0, 1024.0)
 """Drift that cannot be known, in ordinary units, where rows before the fault tell the level."""
