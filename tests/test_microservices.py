@@ -301,6 +301,24 @@ def test_a_leaf_with_a_latency_of_its_own_is_no_view(name: str, seed: int) -> No
     assert Microservices.of(calls, raw).twins == {}
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_leaf_that_is_slow_under_the_same_load_is_no_view(seed: int) -> None:
+    """Both queue: latency per request goes along with the load, at a rank correlation of .99."""
+    calls, raw = with_view(seed, name="cache", follows=False)
+    queue = 1 / (1.1 - raw["shop", "requests"] / raw["shop", "requests"].max())
+    rng = np.random.default_rng(seed)
+    for service in ("cart", "cache"):
+        raw[service, "latency"] = 0.1 * queue * rng.gamma(1000, 1e-3, len(raw))
+    assert raw["cart", "latency"].corr(raw["cache", "latency"], method="spearman") > 0.9
+    assert Microservices.of(calls, raw).twins == {}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_leaf_that_the_service_calls_is_no_view_of_it(seed: int) -> None:
+    calls, raw = with_view(seed, name="cart_db", follows=True)
+    assert Microservices.of([*calls, ("cart", "cart_db")], raw).twins == {}
+
+
 def test_hosts_and_latents_are_declared_where_they_can_be_told() -> None:
     hosts = {"cart": "n1", "pay": "n1", "shop": "n2"}
     raw = raw_metrics().drop(columns=[("shop", "cpu")])

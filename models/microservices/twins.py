@@ -99,7 +99,8 @@ def _likeness(view: Seen, service: Seen) -> float:
         if both.sum() >= _ROWS and np.median(view.latency[both] / service.latency[both]) < 0.9:
             return 0.0
     pairs = ((view.latency, service.latency), (view.failing, service.failing))
-    return max(_correlation(left, right) for left, right in pairs)
+    loads = (view.requests, service.requests)
+    return max(_correlation(left, right, loads) for left, right in pairs)
 
 
 def _within(view: Values, service: Values) -> bool:
@@ -107,20 +108,26 @@ def _within(view: Values, service: Values) -> bool:
     return bool(both.sum() >= _ROWS and view[both].sum() <= 1.05 * service[both].sum())
 
 
-def _correlation(left: Values | None, right: Values | None) -> float:
-    """Rank correlation over the rows that have both; 0 where hardly anything moves."""
+def _correlation(left: Values | None, right: Values | None, loads: Sequence[Values]) -> float:
+    """Rank correlation beyond what the loads make; 0 where hardly anything moves."""
     if left is None or right is None:
         return 0.0
     both = ~np.isnan(left) & ~np.isnan(right)
-    if both.sum() < _ROWS:
+    moving = [int((side[both] != np.median(side[both])).sum()) for side in (left, right)]
+    if both.sum() < _ROWS or min(moving) < _ROWS / 3:
         return 0.0
     from scipy.stats import rankdata
 
-    pair = [rankdata(side[both]) for side in (left, right)]
-    moving = min(int((side[both] != np.median(side[both])).sum()) for side in (left, right))
-    if moving < _ROWS / 3:
+    ranks = [rankdata(side[both]) / both.sum() for side in (left, right, *loads)]
+    # Under load all are slow, along a curve: a parabola in the ranks takes it away.
+    curve = [part for load in ranks[2:] for part in (load, load**2)]
+    design = np.column_stack([np.ones(int(both.sum())), *curve])
+    pair = np.column_stack(ranks[:2])
+    rest = pair - design @ np.linalg.lstsq(design, pair, rcond=None)[0]
+    spread = rest.std(0)
+    if spread.min() < 1e-9:
         return 0.0
-    return float(np.corrcoef(pair)[0, 1])
+    return float((rest[:, 0] * rest[:, 1]).mean() / spread.prod())
 
 
 def _marks(services: Sequence[str]) -> dict[str, tuple[str, ...]]:
