@@ -201,8 +201,9 @@ class _Problem:
             gram, moment = gram[0], moment[0]
             noise = self.moments[0, row, row] - 2 * guess @ moment + guess @ gram @ guess
             noise = noise.clamp(min=_LEAST)
-            values, vectors = torch.linalg.eigh(gram)
-            values = values.clamp(min=0) / noise + 1 / (_PRIOR * self.rows)
+            held = torch.diag(self.pull.of_variable(index).clamp(min=1 / _PRIOR) / self.rows)
+            values, vectors = torch.linalg.eigh(gram / noise + held)
+            values = values.clamp(min=1 / (_PRIOR * self.rows))
             blocks.append((vectors / values) @ vectors.mT)
             variances.append(noise)
             row += 1 + self.slopes[index]

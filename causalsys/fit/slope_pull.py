@@ -98,10 +98,15 @@ class SlopePull:
         moved = ridge * (self.mean[:, part] - self.mean[:1, part])
         return torch.linalg.solve(gram + torch.diag_embed(ridge + 1e-8), moved)
 
+    def of_variable(self, variable: int) -> Tensor:
+        """The precisions of one variable's slopes, `[slope]`."""
+        return self.precision.split(self.sizes)[variable]
+
     def _ridge(self, variable: int, rows: int) -> tuple[slice, Tensor]:
         start = sum(self.sizes[:variable])
         part = slice(start, start + self.sizes[variable])
-        return part, torch.where(self.given, self.precision, 0)[part] * _NOISE / rows
+        given = torch.where(self.given[part], self.of_variable(variable), 0)
+        return part, given * _NOISE / rows
 
 
 def log_prior(mechanisms: Mapping[str, Mechanism]) -> Tensor:

@@ -93,15 +93,16 @@ def test_the_prior_is_part_of_the_model() -> None:
 
 
 def test_a_district_with_a_latent_keeps_its_priors() -> None:
-    slopes = _slopes(Hosts.fit(_hosts(), ensemble=300), "a")
-    # Nothing shows the slope of a constant: 299 draws know a deviation to 4 %.
+    fitted = Hosts.fit(_hosts(), ensemble=100)
+    slopes = _slopes(fitted, "a")
+    # Nothing shows the slope of a constant: 99 draws know a deviation to 7 %.
     assert slopes["still"][0] == pytest.approx(0.7, abs=1e-3)
-    assert slopes["still"][1:].std() == pytest.approx(0.3, rel=0.15)
+    assert slopes["still"][1:].std() == pytest.approx(0.3, rel=0.25)
     assert slopes["load"][0] == pytest.approx(0.5, abs=0.06)
     assert slopes["load"][1:].std() < 0.04
-    tight = _slopes(Hosts.fit(_hosts(), ensemble=50), "b")["a"]
+    tight = _slopes(fitted, "b")["a"]
     assert tight[0] == pytest.approx(0.8, abs=2e-3)
-    assert tight[1:].std() == pytest.approx(0.001, rel=0.4)
+    assert tight[1:].std() == pytest.approx(0.001, rel=0.3)
 
 
 def test_a_variational_district_keeps_its_priors() -> None:
