@@ -63,9 +63,7 @@ class NoiseGame:
         """
         drawn = self._drawn(turn)
         score = Score.of(self.seen, self._marginal(drawn), measure=self.measure, tail=self.tail)
-        inner = Design(design.coalitions[1:-1])
-        worth = self._worth(inner, score, drawn) if len(inner.coalitions) else score.seen[:0]
-        worth = worth.reshape(-1, len(self.seen))
+        worth = self._worth(design, score, drawn).reshape(-1, len(self.seen))
         values = torch.cat([score.nobody[None], worth, score.everybody[None]])
         return design.contributions(values), score.total
 
@@ -81,13 +79,24 @@ class NoiseGame:
         return values.reshape(-1)
 
     def _worth(self, design: Design, score: Score, drawn: Mapping[str, Tensor]) -> Tensor:
-        """What each coalition is worth, `[coalition, row]`."""
+        """What each coalition but the first and the last is worth, `[coalition, row]`."""
+        inner = design.coalitions[1:-1]
+        if not len(inner):
+            return score.seen[:0]
         terms = self._terms(drawn) if self._sums() else None
         if terms is None:
-            return self._swept(self.sweep.plan(design.coalitions), score, drawn)
+            return self._swept(self.sweep.plan(inner), score, drawn)
         base, own, anew = terms
+        if design.orders is not None and design.steps is not None:
+            # As the players of an order join, each moves its term from one sum to the other.
+            found = score.seen.new_empty(len(inner), len(self.seen))
+            total = anew.sum(0)
+            for order, steps in zip(design.orders[:, :-1], design.steps[:, 1:-1], strict=True):
+                sums = base + own[order].cumsum(0), total - anew[order].cumsum(0)
+                found[steps - 1] = score.of_sums(*sums)
+            return found
         size = max(_CELLS // self.draws, 1)
-        parts = torch.from_numpy(design.coalitions).double().split(size)
+        parts = torch.from_numpy(inner).double().split(size)
         return torch.cat(
             [score.of_sums(base + inside @ own, (1 - inside) @ anew) for inside in parts]
         )

@@ -108,17 +108,17 @@ def test_the_chain_is_attributed_as_dowhy_does(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1])
-def test_the_online_shop_is_attributed_as_dowhy_does(seed: int) -> None:
+def test_the_online_shop_is_attributed_as_dowhy_does() -> None:
     # Eleven variables: both sample orders.
     model = _linear(_LATENCY, cs.Linear(noise="empirical"))
-    fitted = model.fit(_latencies(5000, seed=seed), ensemble=2)
-    rows = _latencies(2, seed=seed + 10, slower=2.0)
+    fitted = model.fit(_latencies(5000, seed=0), ensemble=2)
+    rows = _latencies(1, seed=10, slower=2.0)
     ours = attribute_anomalies(fitted, rows, target="website", draws=200)
-    theirs, error = with_gcm.anomalies(fitted, rows, "website", names=ours.names, draws=200, runs=8)
+    theirs, error = with_gcm.anomalies(fitted, rows, "website", names=ours.names, draws=200, runs=6)
+    # Student's t of 6.5 with five degrees of freedom has 1e-3; dowhy's errors are of six runs.
     together = np.hypot(error, ours.contributions.error)
-    assert np.all(np.abs(ours.values - theirs) < 5.5 * together + 0.02)
-    assert {ours.names[at] for at in ours.values.argmax(axis=1)} == {"caching"}
+    assert np.all(np.abs(ours.values - theirs) < 6.5 * together + 0.02)
+    assert ours.names[int(ours.values[0].argmax())] == "caching"
 
 
 def test_the_slow_cache_of_the_online_shop_is_found() -> None:
@@ -156,6 +156,17 @@ def test_sums_and_sweeps_agree(
             patched.setattr(NoiseGame, "_sums", lambda _: False)
             swept = attribute_anomalies(fitted, rows, target="z", measure=measure, draws=300)  # type: ignore[arg-type]
         assert swept.values == pytest.approx(by_sums.values, abs=1e-9)
+
+
+def test_sums_and_sweeps_agree_along_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = _linear(_LATENCY, cs.Linear(noise="empirical"))
+    fitted = model.fit(_latencies(500, seed=0), ensemble=2)
+    rows = _latencies(3, seed=1, slower=0.5)
+    by_sums = attribute_anomalies(fitted, rows, target="website", draws=60, precision=0.9)
+    assert by_sums.values.sum(axis=1) == pytest.approx(by_sums.scores, abs=1e-9)
+    monkeypatch.setattr(NoiseGame, "_sums", lambda _: False)
+    swept = attribute_anomalies(fitted, rows, target="website", draws=60, precision=0.9)
+    assert swept.values == pytest.approx(by_sums.values, abs=1e-9)
 
 
 def test_parts_of_rows_and_draws_do_not_matter(
