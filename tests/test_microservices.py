@@ -139,6 +139,26 @@ def test_the_scale_of_normal_rows_holds_in_an_incident() -> None:
     np.testing.assert_allclose(system.table(incident)["shop/errors"], 0.99 * requests)
 
 
+def test_percent_and_fractions_of_errors_are_told_apart() -> None:
+    requests = np.array([10.0, 20.0, 40.0])
+    base = {("a", "requests"): requests, ("b", "requests"): requests}
+    for metric, values in [
+        ("error_percent", [0.0, 0.5, 1.0]),
+        ("error_rate", [0.0, 0.5, 4.0]),
+        ("error_rate", [0.0, 0.005, 0.01]),
+        ("errors", [0.0, 0.005, 0.01]),  # no counts: fractions
+    ]:
+        raw = pd.DataFrame(base | {("a", metric): values, ("b", metric): [0.0, 0.0, 0.0]})
+        system = Microservices.of(None, raw)
+        scale = 100 if max(values) > 1 or metric == "error_percent" else 1
+        table = system.table(raw)
+        np.testing.assert_allclose(table["a/errors"], requests * values / scale)
+        # A service that never failed is read as the others are.
+        later = raw.copy()
+        later["b", metric] = values
+        np.testing.assert_allclose(system.table(later)["b/errors"], table["a/errors"])
+
+
 def test_without_requests_metrics_stay_as_they_are_and_it_is_said() -> None:
     raw = raw_metrics().drop(columns=[(node, "requests") for node in DEEPEST_FIRST])
     system = Microservices.of(CALLS, raw)

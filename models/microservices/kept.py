@@ -195,7 +195,7 @@ def best(keys: Iterable[Key], *, statistic: str) -> Key | None:
 
 def _taste(key: Key, statistic: str) -> tuple[bool, int, float, str]:
     _, _, form, which = key
-    if form in ("requests", "errors", "error_rate", "availability"):
+    if form in ("requests", "errors", "error_rate", "error_percent", "availability"):
         usual = ("sum", "count", "", "mean")
         return False, usual.index(which) if which in usual else 9, 0.0, which
     wanted = which == statistic or (statistic == "mean" and which == "")

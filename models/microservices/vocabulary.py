@@ -17,8 +17,9 @@ response_duration elapsed call_duration request_time service_time"""
 _ERRORS = """errors error err errs error_count errors_count err_count failures failure failed
 failed_requests request_errors request_failures 5xx http_5xx server_errors fault faults
 fault_count exceptions"""
-_RATES = """error_rate errors_rate err_rate error_ratio failure_rate fault_rate error_percent
-error_percentage error_pct 5xx_rate"""
+_RATES = "error_rate errors_rate err_rate error_ratio failure_rate fault_rate 5xx_rate"
+_PERCENT = """error_percent error_percentage error_pct failure_percent error_rate_percent
+error_rate_pct"""
 _AVAILABLE = "availability avail success_rate success_ratio success_percent success_percentage"
 _CPU = "cpu cpu_usage cpu_util cpu_utilization cpu_utilisation cpu_load cpu_percent cpu_time"
 _MEMORY = """memory mem ram memory_usage mem_usage memory_utilization memory_utilisation mem_util
@@ -29,6 +30,7 @@ _CALLED = {
     "latency": (LATENCY, _LATENCY, ("http", "grpc", "rpc", "http_request", "http_server_request")),
     "errors": (ERRORS, _ERRORS, ("http", "grpc", "rpc")),
     "error_rate": (ERRORS, _RATES, ("http", "grpc", "rpc")),
+    "error_percent": (ERRORS, _PERCENT, ("http", "grpc", "rpc")),
     "availability": (ERRORS, _AVAILABLE, ()),
     "cpu": ("cpu", _CPU, ("container", "ctn", "pod", "process")),
     "memory": ("memory", _MEMORY, ("container", "ctn", "pod", "process")),

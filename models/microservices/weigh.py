@@ -74,12 +74,12 @@ def chosen(
         found.setdefault((each[0], each[1]), []).append(each)
     wanted = None if metrics is None else frozenset(metrics) | {REQUESTS}
     kept = {pair: keys for pair, keys in found.items() if wanted is None or pair[1] in wanted}
-    scales = _scales(raw)
+    scales, rates = _scales(raw), _rates(raw)
     every = [
         column
         for (service, _), keys in kept.items()
         for column in _columns(
-            keys, raw, scales=scales, statistic=statistic(service), others=others
+            keys, raw, scales=scales, rates=rates, statistic=statistic(service), others=others
         )
     ]
     counts = {
@@ -94,7 +94,7 @@ def chosen(
         for column in every
     ]
     columns = [c for c in every if seen(_value(c, raw, scale=c.scale or 1.0)) >= LEAST_SEEN]
-    averages = ("latency", "error_rate", "availability")
+    averages = ("latency", "error_rate", "error_percent", "availability")
     bare = dict.fromkeys(c.service for c in columns if c.form in averages and not c.weighted)
     rare = sorted({c.name for c in every} - {c.name for c in columns})
     notes = []
@@ -102,6 +102,12 @@ def chosen(
         notes.append(
             f"No requests are known for {listed(bare)}: their latency and errors "
             "are taken per request, and do not add up along calls."
+        )
+    untold = [c.service for c in columns if c.scale is None and c.form == "error_rate"]
+    if untold:
+        notes.append(
+            "Rates of errors that are all zero in normal rows are read as percent where they pass "
+            f"1, and else as fractions: {listed(untold)}."
         )
     if rare:
         notes.append(f"Hardly ever seen in normal rows, so left out: {listed(rare)}.")
@@ -166,7 +172,7 @@ def _value(column: Column, raw: Raw, *, scale: float) -> Values:
     value, form = raw.columns[column.key], column.form
     if form == "availability":
         value = (scale - value) / scale
-    elif form == "error_rate":
+    elif form in ("error_rate", "error_percent"):
         value = value / scale
     elif form in ("latency", "seconds"):
         value = value * scale
@@ -182,6 +188,7 @@ def _columns(
     raw: Raw,
     *,
     scales: Mapping[str, float | None],
+    rates: bool,
     statistic: str,
     others: bool,
 ) -> Iterator[Column]:
@@ -190,8 +197,11 @@ def _columns(
     if key is None:
         return
     service, kind, _, _ = key
-    form = _form(key, raw.columns[key])
-    scale = raw.units.get(key, 1.0) if kind == LATENCY else scales.get(form, 1.0)
+    form, scale = key[2], scales.get(key[2], 1.0)
+    if kind == LATENCY:
+        scale = raw.units.get(key, 1.0)
+    elif form == "errors" and rates:
+        form = "error_rate"
     yield Column(f"{service}/{kind}", service, kind, key, None, form, scale)
     for each in keys if others and kind == LATENCY else ():
         if each != key and each[2] == LATENCY:
@@ -200,18 +210,16 @@ def _columns(
             yield Column(f"{service}/{own}", service, own, each, None, "resource")
 
 
-def _form(key: Key, values: Values) -> str:
-    """A "count" of errors that is a fraction in truth is a rate."""
-    if key[2] != "errors":
-        return key[2]
-    some = values[~np.isnan(values)]
-    fractions = len(some) and some.max() <= 1 and bool((some != np.round(some)).any())
-    return "error_rate" if fractions else "errors"
+def _rates(raw: Raw) -> bool:
+    """Whether what is called errors are rates in truth: fractions, over all services."""
+    every = [values for key, values in raw.columns.items() if key[2] == "errors"]
+    some = np.concatenate([np.zeros(1), *(values[~np.isnan(values)] for values in every)])
+    return bool(some.max() <= 1 and (some != np.round(some)).any())
 
 
 def _scales(raw: Raw) -> Mapping[str, float | None]:
     """What 1 is in availabilities and rates of errors: 1, or 100 where they are percent."""
-    found: dict[str, float | None] = {}
+    found: dict[str, float | None] = {"error_percent": 100.0}
     for form, least in (("availability", 1.5), ("error_rate", 1.0)):
         every = [values for key, values in raw.columns.items() if key[2] == form]
         largest = max((float(np.nanmax(v)) for v in every if seen(v)), default=0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import causalsys as cs
 from models.microservices.calls import Calls
 from models.microservices.priors import SPREAD, down, rate, shares
+from models.microservices.queueing import unit_of, waiting, waiting_percent
 from models.microservices.vocabulary import ERRORS, KINDS, LATENCY, REQUESTS
 from models.microservices.weigh import Column
 
@@ -57,6 +58,9 @@ class Wiring:
                 self._totals_up(service, kind)
         for column in self.columns.values():
             self._inside(column)
+        self.queues: dict[str, tuple[str, str, float]] = {}
+        for service in self.calls.services:
+            self._queue(service)
 
     def above(self, service: str, kind: str) -> tuple[str, ...]:
         """The nearest services above that have the kind: callers, or theirs in turn."""
@@ -79,7 +83,8 @@ class Wiring:
         """The model."""
         edges = [(p, child) for child, parents in self.priors.items() for p in parents]
         edges += [(p, child) for p, (_, several) in self.latents.items() for child in several]
-        variables: dict[str, cs.Observed | cs.Latent] = {
+        edges += [(p, child) for child, (*parents, _) in self.queues.items() for p in parents]
+        variables: dict[str, Any] = {
             name: cs.Observed(
                 cs.Real(_unit(column)),
                 mechanism=cs.Linear(prior=self._given(name)),
@@ -89,6 +94,11 @@ class Wiring:
         }
         for latent, (component, _) in self.latents.items():
             variables[latent] = cs.Latent(cs.Real(), component=component)
+        for queue, (load, use, unit) in self.queues.items():
+            written = cs.equation(
+                cs.Real("waiting"), parents=[load, use], component=self._component(self.columns[use])
+            )
+            variables[queue] = written(waiting if unit == 1 else waiting_percent)
         return cs.SCM.from_graph(_graph(variables, edges), name=name, variables=variables, doc=doc)
 
     def _given(self, name: str) -> dict[str, Prior]:
@@ -138,6 +148,18 @@ class Wiring:
         slow = [own] if own else [f"{s}/{LATENCY}" for s in self.above(column.service, LATENCY)]
         for latency in slow:
             self.priors[latency][column.name] = None
+
+    def _queue(self, service: str) -> None:
+        """The seconds waited, where load and use tell them."""
+        load, use = self.named(service, REQUESTS), self.named(service, "cpu")
+        latency = self.named(service, LATENCY)
+        if load is None or use is None or latency is None or use in self.constant:
+            return
+        unit = unit_of(self._values[use])
+        if unit is not None and self.columns[latency].weighted:
+            name = f"{service}/waiting"
+            self.queues[name] = load, use, unit
+            self.priors[latency][name] = None
 
     def _own_rate(self, column: Column, requests: NDArray[np.float64]) -> Prior | None:
         if not column.weighted:
