@@ -57,8 +57,9 @@ def test_requests_flow_down_and_seconds_and_errors_flow_up(system: Microservices
     assert parents(system, "store/requests") == {"cart/requests"}
     assert parents(system, "shop/errors") == {"shop/requests", "cart/errors", "pay/errors"}
     assert parents(system, "cart/cpu") == {"cart/requests"}
-    own = {"cart/requests", "cart/cpu"}
+    own = {"cart/requests", "cart/cpu", "cart/waiting"}
     assert parents(system, "cart/latency") == own | {"store/latency"}
+    assert parents(system, "cart/waiting") == {"cart/requests", "cart/cpu"}
 
 
 def test_components_are_services_and_what_comes_in_is_the_load(system: Microservices) -> None:

@@ -17,6 +17,7 @@ cpu and memory are recognised (`vocabulary.py`); any other metric is a resource 
                missing where requests or, with requests, the latency are
     errors     failed requests of the step: a count, or (1 - availability) × requests
     cpu, ...   as they are
+    waiting    requests that wait for a busy processor, by an equation (`queueing.py`); no column
 
 Means forget how many requests they are of, totals add up along calls. Without requests, latency
 and errors stay what they are per request.

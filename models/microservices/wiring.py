@@ -96,7 +96,9 @@ class Wiring:
             variables[latent] = cs.Latent(cs.Real(), component=component)
         for queue, (load, use, unit) in self.queues.items():
             written = cs.equation(
-                cs.Real("waiting"), parents=[load, use], component=self._component(self.columns[use])
+                cs.Real("waiting"),
+                parents=[load, use],
+                component=self._component(self.columns[use]),
             )
             variables[queue] = written(waiting if unit == 1 else waiting_percent)
         return cs.SCM.from_graph(_graph(variables, edges), name=name, variables=variables, doc=doc)
