@@ -128,8 +128,14 @@ def _less(log_whole: Tensor, log_part: Tensor | float) -> Tensor:
 def _hidden(
     window: Window, factor: Tensor, own: Sequence[str], *, prior: float
 ) -> tuple[Hidden, ...]:
-    """Latents with children in several components: one change of theirs against one of each."""
+    """Latents with children in several components: one change of theirs against one of each.
+
+    How often components change by themselves is told by those that the latent does not reach.
+    """
     found = []
+    whole = _members(own)
+    alone = torch.stack([_touched(factor[inside], 1 / len(inside)) for inside in whole.values()])
+    chance = dict(zip(whole, torch.sigmoid(alone + prior).tolist(), strict=True))
     for name, children in seen_children(window).items():
         parts = _members([own[child] for child in children])
         if len(parts) < 2:
@@ -137,19 +143,35 @@ def _hidden(
         each = torch.stack(
             [_touched(factor[[children[place] for place in inside]], 0.5) for inside in parts.values()]
         )
+        elsewhere = sum(chance[name] for name in chance if name not in parts)
+        rate = min((1 + elsewhere) / (1 + len(chance) - len(parts)), 0.5)
         zero = torch.zeros_like(each)
-        alone = torch.logaddexp(each + prior, zero + math.log1p(-math.exp(prior))).sum()
-        value = float(_two_at_least(each) - alone)
+        apart = torch.logaddexp(each + math.log(rate), zero + math.log1p(-rate)).sum()
+        value = float(_two_at_least(each) - apart)
         found.append(Hidden(name, component_of(window, name), children, value))
     return tuple(found)
 
 
 def _two_at_least(factor: Tensor) -> Tensor:
-    """The log Bayes factor of a change that touches each part with even chance, and at least two."""
-    count = len(factor)
-    any_ = torch.logaddexp(factor, torch.zeros_like(factor)).sum()
-    fewer = torch.cat([factor, factor.new_zeros(1)]).logsumexp(0)
-    return _less(any_, fewer) - math.log(2**count - 1 - count)
+    """The log Bayes factor of a change that touches some of several parts, and at least two.
+
+    Which share of them it touches is not known: the larger, the likelier, `p(f) = 2 f`, summed
+    over a grid.
+    """
+    often = (torch.arange(8, dtype=torch.float64)[:, None] + 0.5) / 8
+    zero = torch.zeros_like(factor)
+    any_ = torch.logaddexp(factor + often.log(), zero + torch.log1p(-often)).sum(1)
+    rest = len(factor) * torch.log1p(-often)
+    one = (factor + often.log() - torch.log1p(-often) + rest).logsumexp(1)
+    fewer = torch.logaddexp(one, rest[:, 0])
+    prior = (often / often.sum())[:, 0].log()
+    none = _two_at_least_chance(len(factor), often[:, 0])
+    return (_less(any_, fewer) + prior).logsumexp(0) - (none.log() + prior).logsumexp(0)
+
+
+def _two_at_least_chance(count: int, often: Tensor) -> Tensor:
+    """The chance that two or more of some parts are touched."""
+    return 1 - (1 - often) ** count - count * often * (1 - often) ** (count - 1)
 
 
 def seen_children(window: Window) -> dict[str, tuple[int, ...]]:
