@@ -12,6 +12,9 @@ from causalsys.query.intervention import under
 from causalsys.query.policy import ahead, past, policy
 from causalsys.query.suggest import suggest_graph
 from causalsys.query.suggestion import Known
+from causalsys.rootcause.attribution import attribute_anomalies
+from causalsys.rootcause.attribution_change import attribute_change
+from causalsys.rootcause.drill import drill_down
 from causalsys.rootcause.root_cause import root_cause
 from causalsys.scm.equations import add_at, pick
 from causalsys.scm.specs import (
@@ -101,8 +104,11 @@ __all__ = [
     "Traces",
     "add_at",
     "ahead",
+    "attribute_anomalies",
+    "attribute_change",
     "auto",
     "diagnose",
+    "drill_down",
     "equation",
     "latent_dimension",
     "load",

@@ -149,6 +149,7 @@ def _columns(
     # One block for all columns of numbers: the pages of a large block are large, and so few.
     block = np.empty((len(plain.intersection(frame.columns)), len(frame)))
     rooms = iter(block)
+    strangers = _strangers(schema, frame)
     for node in schema.declaration.nodes.values():
         names = columns_of(node)
         absent = [name for name in names if name not in frame.columns]
@@ -156,7 +157,7 @@ def _columns(
         if node.kind == "latent":
             continue
         if optional and absent == names:
-            _not_misspelt(node, schema, frame)
+            _not_misspelt(node, frame, strangers)
             continue
         if absent:
             raise no_column(node.name, absent[0], frame.columns)
@@ -183,7 +184,13 @@ def _columns(
     return values, gaps
 
 
-def _not_misspelt(node: Node, schema: Schema, frame: pd.DataFrame) -> None:
+def _strangers(schema: Schema, frame: pd.DataFrame) -> list[str]:
+    """Columns that belong to no variable."""
+    known = {name for node in schema.declaration.nodes.values() for name in columns_of(node)}
+    return [str(name) for name in frame.columns if str(name) not in known]
+
+
+def _not_misspelt(node: Node, frame: pd.DataFrame, strangers: list[str]) -> None:
     """Refuse to take a variable as unlogged where a column looks like it."""
     if node.support.size and node.name in frame.columns:
         raise MissingColumnError(
@@ -191,8 +198,6 @@ def _not_misspelt(node: Node, schema: Schema, frame: pd.DataFrame) -> None:
             found="one column for a vector",
             mend=f"Give a column for each component: {', '.join(columns_of(node)[:3])}, ...",
         )
-    known = {name for other in schema.declaration.nodes.values() for name in columns_of(other)}
-    strangers = [str(name) for name in frame.columns if str(name) not in known]
     if difflib.get_close_matches(node.name, strangers, n=1, cutoff=0.85):
         raise no_column(node.name, node.name, strangers)
 

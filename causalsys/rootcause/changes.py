@@ -11,7 +11,7 @@ evidence is against that of as many changes by themselves.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -45,6 +45,8 @@ class Changes:
     Attributes:
         hidden: The latents that may have.
         components: All that can be blamed, in order of their names.
+        members: The variables that each may be blamed for.
+        alike: For each variable, the components that were not seen and that only it tells of.
         changed: `[draw, variable]`.
         blamed: The place in `components` of what a variable's change is blamed on,
             `[draw, variable]`.
@@ -52,6 +54,8 @@ class Changes:
 
     hidden: tuple[Hidden, ...]
     components: tuple[str, ...]
+    members: tuple[tuple[int, ...], ...]
+    alike: Mapping[int, tuple[str, ...]]
     changed: Tensor
     blamed: Tensor
 
@@ -69,7 +73,8 @@ def draw_changes(
     own = [component_of(window, name) for name in window.names]
     members = _members(own)
     prior = -math.log(max(len(members), 2))
-    hidden = _hidden(window, factor, own, prior=prior)
+    unseen = seen_children(window)
+    hidden = _hidden(window, factor, own, unseen, prior=prior)
     components = tuple(sorted({*members, *(each.component for each in hidden)}))
     place = {name: index for index, name in enumerate(components)}
 
@@ -94,7 +99,17 @@ def draw_changes(
         changed[:, children] = torch.where(on[:, None], felt, changed[:, children])
         to = torch.tensor(place[each.component])
         blamed[:, children] = torch.where(on[:, None] & felt, to, blamed[:, children])
-    return Changes(hidden, components, changed, blamed)
+    may: dict[str, set[int]] = {name: set(members.get(name, ())) for name in components}
+    for each in hidden:
+        may[each.component].update(each.children)
+    return Changes(
+        hidden,
+        components,
+        tuple(tuple(sorted(may[name])) for name in components),
+        _alike(window, unseen),
+        changed,
+        blamed,
+    )
 
 
 def _members(own: Sequence[str]) -> dict[str, list[int]]:
@@ -126,7 +141,12 @@ def _less(log_whole: Tensor, log_part: Tensor | float) -> Tensor:
 
 
 def _hidden(
-    window: Window, factor: Tensor, own: Sequence[str], *, prior: float
+    window: Window,
+    factor: Tensor,
+    own: Sequence[str],
+    unseen: Mapping[str, tuple[int, ...]],
+    *,
+    prior: float,
 ) -> tuple[Hidden, ...]:
     """Latents with children in several components: one change of theirs against one of each.
 
@@ -136,12 +156,15 @@ def _hidden(
     whole = _members(own)
     alone = torch.stack([_touched(factor[inside], 1 / len(inside)) for inside in whole.values()])
     chance = dict(zip(whole, torch.sigmoid(alone + prior).tolist(), strict=True))
-    for name, children in seen_children(window).items():
+    for name, children in unseen.items():
         parts = _members([own[child] for child in children])
         if len(parts) < 2:
             continue
         each = torch.stack(
-            [_touched(factor[[children[place] for place in inside]], 0.5) for inside in parts.values()]
+            [
+                _touched(factor[[children[place] for place in inside]], 0.5)
+                for inside in parts.values()
+            ]
         )
         elsewhere = sum(chance[name] for name in chance if name not in parts)
         rate = min((1 + elsewhere) / (1 + len(chance) - len(parts)), 0.5)
@@ -182,9 +205,8 @@ def seen_children(window: Window) -> dict[str, tuple[int, ...]]:
     for name, node in nodes.items():
         for parent in node.parents:
             effects[parent.name].append(name)
-    unseen = {
-        name for name in nodes if name not in place or not bool(window.known[place[name]].any())
-    }
+    known = dict(zip(window.names, window.known.any(1).tolist(), strict=True))
+    unseen = {name for name in nodes if not known.get(name)}
     found: dict[str, tuple[int, ...]] = {}
     for name in sorted(unseen):
         reached: set[int] = set()
@@ -201,16 +223,16 @@ def seen_children(window: Window) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def alike(window: Window) -> dict[int, Sequence[str]]:
+def _alike(window: Window, unseen: Mapping[str, tuple[int, ...]]) -> dict[int, tuple[str, ...]]:
     """For each variable, the components that were not seen and that only it would tell of."""
     found: dict[int, set[str]] = {}
-    for name, children in seen_children(window).items():
+    for name, children in unseen.items():
         for child in children if len(children) == 1 else ():
             found.setdefault(child, set()).add(component_of(window, name))
     return {
-        child: sorted(names - {component_of(window, window.names[child])})
+        child: tuple(sorted(names - {component_of(window, window.names[child])}))
         for child, names in found.items()
     }
 
 
-__all__ = ["Changes", "Hidden", "alike", "component_of", "draw_changes", "seen_children"]
+__all__ = ["Changes", "Hidden", "component_of", "draw_changes", "seen_children"]

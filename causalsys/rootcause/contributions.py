@@ -18,14 +18,18 @@ from causalsys.rootcause.evidence import RHO, Evidence, changes_of, follows, slo
 from causalsys.rootcause.window import Window
 
 
+_RARELY = 0.01
+"""What changed in fewer draws than this is left out of the sweep."""
+
+
 @dataclass(frozen=True)
 class Contributions:
     """Draws of what each variable's own change contributed.
 
     Attributes:
         given: What each variable's residual made of the target's deviation, `[draw, variable,
-            block]`; their sum over variables is the deviation.
-        share: The same as a share of the excess, `[draw, variable]`; they sum to 1.
+            block]`; 0 where nothing above and nothing there changed in any draw.
+        share: The same as a share of the excess, `[draw, variable]`.
         slopes: Each variable's slopes, `[draw, parent, block]`.
         own: Each variable's residual under them, `[draw, variable, block]`.
     """
@@ -44,6 +48,7 @@ def contributions(
     blocks = len(window.excess)
     target = window.target
     assert target is not None
+    matters, shapes = _matters(window, changed), changes_of(window)
     effects: list[Tensor | None] = [None] * count
     effects[target] = torch.ones(1, blocks, dtype=torch.float64)
     given = torch.zeros(draws, count, blocks, dtype=torch.float64)
@@ -52,8 +57,13 @@ def contributions(
     for place in range(count - 1, -1, -1):
         cell, effect = window.cells[place], effects[place]
         own[:, place] = cell.residual
+        if place not in matters:
+            slopes[place] = cell.slopes[None]
+            continue
         if cell.parents:
-            errors = _errors(window, evidence, place, changed[:, place], generator=generator)
+            errors = _errors(
+                window, evidence, place, changed[:, place], shapes[place], generator=generator
+            )
             own[:, place] = cell.residual - (errors * cell.moved).sum(1)
             slopes[place] = cell.slopes + errors
         if effect is None:
@@ -64,6 +74,15 @@ def contributions(
             before = effects[parent]
             effects[parent] = step if before is None else before + step
     return Contributions(given, share_of(window, given), tuple(slopes), own)
+
+
+def _matters(window: Window, changed: Tensor) -> set[int]:
+    """What changed in some draws, and all below it: nothing else passes anything on."""
+    found = set((changed.double().mean(0) > _RARELY).nonzero()[:, 0].tolist())
+    for place, cell in enumerate(window.cells):
+        if not found.isdisjoint(cell.parents):
+            found.add(place)
+    return found
 
 
 def share_of(window: Window, given: Tensor) -> Tensor:
@@ -78,7 +97,13 @@ def share_of(window: Window, given: Tensor) -> Tensor:
 
 
 def _errors(
-    window: Window, evidence: Evidence, place: int, changed: Tensor, *, generator: torch.Generator
+    window: Window,
+    evidence: Evidence,
+    place: int,
+    changed: Tensor,
+    shape: Tensor,
+    *,
+    generator: torch.Generator,
 ) -> Tensor:
     """Draws of the slopes' errors given the residual, `[draw, parent, block]`.
 
@@ -88,7 +113,6 @@ def _errors(
     cell, unit = window.cells[place], window.ordinary.scale[place]
     found = torch.empty(len(changed), *cell.moved.shape, dtype=torch.float64)
     variance = slope_variance(cell)
-    shape = changes_of(window)[place]
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator, dtype=torch.float64)

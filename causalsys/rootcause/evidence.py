@@ -21,7 +21,8 @@ slope may be off by .3, 1 or 3 standard units, or be any that its declared prior
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -36,6 +37,10 @@ _TRANSPORT = (0.0, 0.3, 1.0, 3.0)
 """How wrong slopes may be, in standard units; after these comes what is declared."""
 _WIDE = (16.0, 64.0, 256.0, 1024.0)
 """Drift that cannot be known, in ordinary units, where rows before the fault tell the level."""
+_QUIET = 1.5
+"""Up to this mean square a residual asks for no doubt about slopes, nor for wide drift."""
+_RARE = 0.01
+"""Parts of the mixture that have less weight in every variable are left out."""
 _UNKNOWN = 1e8
 _CHUNK = 200_000
 
@@ -86,18 +91,54 @@ def evidence(window: Window) -> Evidence:
     residual = torch.stack([cell.residual for cell in window.cells])
     doubts = torch.stack([_doubts(cell) for cell in window.cells])
     scale = window.ordinary.scale
-    found = weigh(
-        residual / scale[:, None],
-        changes_of(window),
-        doubts=doubts / scale[:, None, None, None] ** 2,
-        known=window.known,
-        ordinary=window.ordinary,
-        contrast=window.contrast,
+    units = residual / scale[:, None]
+    quiet = (units**2).mean(1) < _QUIET
+    shapes = changes_of(window)
+    found = _together(
+        [
+            (
+                which,
+                weigh(
+                    units[which],
+                    shapes[which],
+                    doubts=(doubts / scale[:, None, None, None] ** 2)[which][
+                        :, : 1 if calm else None
+                    ],
+                    known=window.known[which],
+                    ordinary=window.ordinary.of(which),
+                    contrast=window.contrast and not calm,
+                ),
+            )
+            for which, calm in ((quiet, True), (~quiet, False))
+            if bool(which.any())
+        ]
     )
     nodes = window.declaration.nodes
     written = torch.tensor([nodes[cell.name].function is not None for cell in window.cells])
     silent = written | ~window.known.any(1)
     return replace(found, log_bayes_factor=torch.where(silent, -math.inf, found.log_bayes_factor))
+
+
+def _together(parts: Sequence[tuple[Tensor, Evidence]]) -> Evidence:
+    """Evidence of some variables each, put in the places of all, `[variable]`."""
+    count = len(parts[0][0])
+
+    def placed(values: Sequence[Tensor]) -> Tensor:
+        whole = torch.zeros(count, dtype=values[0].dtype)
+        for (which, _), value in zip(parts, values, strict=True):
+            whole[which] = value
+        return whole
+
+    def account(accounts: Sequence[Account]) -> Account:
+        return Account(
+            *(placed([getattr(each, item.name) for each in accounts]) for item in fields(Account))
+        )
+
+    return Evidence(
+        placed([part.log_bayes_factor for _, part in parts]),
+        account([part.kept for _, part in parts]),
+        account([part.changed for _, part in parts]),
+    )
 
 
 def log_bayes_factor_moved(window: Window) -> float:
@@ -194,7 +235,7 @@ def _doubts(cell: Cell) -> Tensor:
 
 def _grid(ordinary: Ordinary, *, contrast: bool) -> tuple[Tensor, Tensor, Tensor]:
     """The parts of the mixture, with drift that is not ordinary where a contrast allows it."""
-    keep = ordinary.log_weight.amax(0) > math.log(1e-3)
+    keep = ordinary.log_weight.amax(0) > math.log(_RARE)
     noise, drift, weight = ordinary.noise[keep], ordinary.drift[keep], ordinary.log_weight[:, keep]
     if not contrast:
         return noise, drift, weight
@@ -221,4 +262,13 @@ def _log_density(value: Tensor, covariance: Tensor) -> Tensor:
     return -0.5 * (white**2).sum(-1) - factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
 
-__all__ = ["RHO", "Account", "Evidence", "changes_of", "evidence", "follows", "log_bayes_factor_moved", "slope_variance"]
+__all__ = [
+    "RHO",
+    "Account",
+    "Evidence",
+    "changes_of",
+    "evidence",
+    "follows",
+    "log_bayes_factor_moved",
+    "slope_variance",
+]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ _NOISE = (0.5, 1.0, 2.0, 4.0, 16.0, 64.0)
 _DRIFT = (0.0, 0.5, 1.0, 2.0, 4.0, 16.0)
 _SHRINK = 4.0
 """How many windows of its own the mixture of all variables counts for in each."""
-_STEPS = 30
+_STEPS = 12
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,15 @@ class Ordinary:
     drift: Tensor
     log_weight: Tensor
     windows: Tensor
+
+    def of(self, which: Tensor) -> Ordinary:
+        """The same of some variables only, `[variable]` being a mask."""
+        return replace(
+            self,
+            scale=self.scale[which],
+            log_weight=self.log_weight[which],
+            windows=self.windows[which],
+        )
 
 
 def ordinary(

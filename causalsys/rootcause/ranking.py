@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from causalsys.rootcause.changes import Changes, alike, component_of
+from causalsys.rootcause.changes import Changes, component_of
 from causalsys.rootcause.contributions import Contributions
 from causalsys.rootcause.evidence import Evidence
 from causalsys.rootcause.finding import Cause, Finding, Kind
@@ -52,12 +53,9 @@ def ranked(
     share = parts.share * changes.changed
     shape = (len(share), len(changes.components))
     given = torch.zeros(shape, dtype=torch.float64).scatter_add(1, changes.blamed, share)
-    touched = torch.zeros(shape, dtype=torch.float64).scatter_add(
-        1, changes.blamed, changes.changed.double()
-    )
     winner = _winner(given)
     found = [
-        _cause(index, window, evidence, changes, parts, given=given, touched=touched, winner=winner)
+        _cause(index, window, evidence, changes, parts, given=given, winner=winner)
         for index in range(len(changes.components))
     ]
     depth = _depths(window, changes)
@@ -98,28 +96,36 @@ def _cause(
     parts: Contributions,
     *,
     given: Tensor,
-    touched: Tensor,
     winner: Tensor,
 ) -> Cause:
     name = changes.components[index]
-    mine = ((changes.blamed == index) & changes.changed).double()
-    weight = (mine * parts.share).mean(0)
-    often = mine.mean(0)
-    places = [
-        place
-        for place in (-weight).argsort(stable=True).tolist()
-        if often[place] > 0.5 * often.max() and often[place] > 0
+    members = torch.tensor(changes.members[index])
+    mine = changes.changed[:, members] & (changes.blamed[:, members] == index)
+    factors = evidence.log_bayes_factor[
+        members[[component_of(window, window.names[p]) == name for p in members.tolist()]]
     ]
-    own = [p for p, variable in enumerate(window.names) if component_of(window, variable) == name]
-    factor = max((float(evidence.log_bayes_factor[p]) for p in own), default=-math.inf)
-    factor = max([factor, *(h.log_bayes_factor for h in changes.hidden if h.component == name)])
-    when = touched[:, index] > 0
-    shares = given[when, index] if bool(when.any()) else torch.zeros(1, dtype=torch.float64)
+    factor = max(
+        [
+            *factors.tolist(),
+            *(each.log_bayes_factor for each in changes.hidden if each.component == name),
+        ],
+        default=-math.inf,
+    )
+    when = mine.any(1)
+    if not bool(when.any()):
+        return Cause(name, (), (), 0.0, factor, 0.0, (0.0, 0.0))
+    often = mine.double().mean(0)
+    weight = (mine * parts.share[:, members]).mean(0)
+    places = [
+        int(members[at])
+        for at in (-weight).argsort(stable=True).tolist()
+        if often[at] > 0.5 * often.max()
+    ]
+    shares = given[when, index]
     low, high = shares.quantile(torch.tensor([0.05, 0.95], dtype=torch.float64)).tolist()
-    unseen = alike(window)
-    others = sorted({o for place in places[:1] for o in unseen.get(place, ())} - {name})
+    others = sorted({o for place in places[:1] for o in changes.alike.get(place, ())} - {name})
     probability = float((winner == index).double().mean())
-    path = ()
+    path: tuple[tuple[str, str], ...] = ()
     if probability > _LIKELY:
         path = path_of(window, parts, places, component=partial(component_of, window))
     return Cause(
@@ -135,8 +141,6 @@ def _cause(
 
 
 def _scaled(cause: Cause, moved: float) -> Cause:
-    from dataclasses import replace
-
     return replace(cause, probability=moved * cause.probability)
 
 
@@ -201,7 +205,9 @@ def _readings(
     place = {name: index for index, name in enumerate(window.names)}
     likely = [c for c in ranking if c.probability > _LIKELY and c.variables][:_SHOWN]
     likely += [c for c in ranking if c.name in together and c.variables and c not in likely]
-    sets = [((cause.name,), [place[v] for v in cause.variables]) for cause in likely]
+    sets: list[tuple[tuple[str, ...], list[int]]] = [
+        ((cause.name,), [place[v] for v in cause.variables]) for cause in likely
+    ]
     if len(likely) > 1:
         names = tuple(cause.name for cause in likely)
         sets.append((names, sorted({place[v] for c in likely for v in c.variables})))
@@ -226,7 +232,7 @@ def _within(
     found: dict[str, tuple[Cause, ...]] = {}
     share = parts.share * changes.changed
     for index, name in enumerate(changes.components):
-        mine = [p for p in range(len(window.names)) if bool((changes.blamed[:, p] == index).any())]
+        mine = list(changes.members[index])
         when = winner == index
         if len(mine) < 2 or not bool(when.any()):
             continue

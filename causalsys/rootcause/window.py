@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -80,7 +81,7 @@ class Window:
     moved: Ordinary | None
     rows: int
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The variables, causes before effects."""
         return tuple(cell.name for cell in self.cells)
@@ -209,10 +210,4 @@ def _spread(values: Tensor, least: Tensor) -> Tensor:
     return torch.maximum(1.4826 * (values - values.median()).abs().median(), least)
 
 
-def places(window: Window, names: Sequence[str]) -> list[int]:
-    """Where some variables stand, those that the window has."""
-    index = {name: place for place, name in enumerate(window.names)}
-    return [index[name] for name in names if name in index]
-
-
-__all__ = ["Cell", "Window", "places", "window_of"]
+__all__ = ["Cell", "Window", "window_of"]

@@ -17,9 +17,11 @@ _PROBABLE = 0.01
 def told(finding: Finding) -> str:
     """The answer, the causes, the assumptions."""
     lines = [headline(finding)]
-    for cause in finding.ranking[:_SHOWN]:
-        if cause.probability >= _PROBABLE:
-            lines.append(f"  {percent(cause.probability):>5}  {cause}{_share(finding, cause)}")
+    lines.extend(
+        f"  {percent(cause.probability):>5}  {cause}{_share(finding, cause)}"
+        for cause in finding.ranking[:_SHOWN]
+        if cause.probability >= _PROBABLE
+    )
     lines.append(f"  {percent(finding.none_probability):>5}  none of these")
     lines.extend(f"- {sentence}" for sentence in finding.assumptions)
     return "\n".join(lines)
