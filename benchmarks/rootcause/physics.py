@@ -29,6 +29,7 @@ class Levels:
         load: Requests in a row that users send, on average.
         own: Seconds a request takes in the service itself, unloaded.
         work: Utilisation for each request in a row.
+        cores: How many requests are served at once: with more, queues come later and steeper.
         failing: Share of requests that fail by the service's own doing.
         hit: Share of cacheable calls that a service's cache answers.
         memory: MiB in use.
@@ -45,6 +46,7 @@ class Levels:
     load: float
     own: Floats
     work: Floats
+    cores: Floats
     failing: Floats
     hit: Floats
     memory: Floats
@@ -190,7 +192,7 @@ class _Cost:
                 full[at] = value
             return full
 
-        hog = spread(push.hog)
+        hog = np.minimum(spread(push.hog), 0.95)
         # A hog takes a little from its neighbours, too.
         taken = weather.steal + spread(push.steal, len(weather.steal))
         np.add.at(taken, levels.host, 0.03 * hog)
@@ -218,7 +220,9 @@ class _Cost:
         """Seconds in the service itself, and the share of requests that overload turns away."""
         busy = levels.work[:, None] * requests * self.heavy / self.free
         over = np.clip(1 - FULL / np.maximum(busy, 1e-9), 0.0, 0.6)
-        wait = 1 / (1 - np.minimum(busy, FULL))
+        # The mean wait in M/M/c (Sakasegawa, Ann. Inst. Stat. Math. 29, 1977); 1/(1-ρ) for c = 1.
+        cores, full = levels.cores[:, None], np.minimum(busy, FULL)
+        wait = 1 + full ** (np.sqrt(2 * (cores + 1)) - 1) / (cores * (1 - full))
         return self.base * wait / (1 - self.steal) + self.slow, over
 
     def shown(self, requests: Floats, levels: Levels) -> Floats:
@@ -284,7 +288,7 @@ def _up(
         inherited = fails[edges.start : edges.stop].sum(axis=0)
         room = np.maximum(requests[service] - own_failed[service], 0.0)
         # One request can meet several failures and fails once.
-        kept = room * (1 - np.exp(-inherited / np.maximum(room, 1e-9)))
+        kept = room * (1 - np.exp(-np.minimum(inherited / np.maximum(room, 1e-3), 50.0)))
         fails[edges.start : edges.stop] *= kept / np.maximum(inherited, 1e-12)
         failed[service] += kept
     return latency, failed, seconds, fails

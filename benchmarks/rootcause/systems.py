@@ -171,6 +171,7 @@ def _levels(graph: Topology, rng: np.random.Generator) -> Levels:
         load=30_000.0,
         own=np.exp(rng.normal(np.log(4e-3), 0.8, services)),
         work=np.zeros(services),
+        cores=rng.choice([1.0, 2.0, 4.0], services),
         failing=np.where(rng.random(services) < 0.3, 0.0, np.exp(rng.normal(-8.5, 1, services))),
         hit=hit,
         memory=np.exp(rng.normal(np.log(400), 0.6, services)),
