@@ -15,6 +15,7 @@ from causalsys.rootcause.evidence import Evidence, evidence, log_bayes_factor_mo
 from causalsys.rootcause.finding import Finding
 from causalsys.rootcause.periods import read_periods
 from causalsys.rootcause.ranking import ranked
+from causalsys.rootcause.unguided import unguided
 from causalsys.rootcause.window import Window, window_of
 
 _HELP = 3.0
@@ -36,7 +37,7 @@ def root_cause(
     Args:
         fitted: The model, fitted to normal rows.
         incident: The rows of the incident, in their order; best with some from before the fault.
-        target: What alarmed: one logged number.
+        target: What alarmed: one logged number. Without one, what changed most is blamed.
         normal: Normal rows in their order, from which scale, drift and tails are estimated; by
             default rows drawn from the model, which knows no drift.
         draws: How many draws the probabilities are shares of.
@@ -54,6 +55,8 @@ def root_cause(
     draws, seed = count(draws, "draws"), count(seed, "seed", least=0)
     periods = read_periods(fitted, incident, normal=normal, target=target, seed=seed)
     window = window_of(fitted, periods, target=target)
+    if target is None:
+        return unguided(window, periods)
     found = evidence(window)
     generator = torch.Generator().manual_seed(seed)
     changes = draw_changes(window, found, draws=draws, generator=generator)
