@@ -77,35 +77,45 @@ class Evidence:
 
     Attributes:
         log_bayes_factor: Changed against not changed, in nats, `[variable]`.
+        log_kept: The log density of its residual if it did not change, `[variable]`.
         kept: The best account of it if it did not change.
         changed: The best account if it did.
     """
 
     log_bayes_factor: Tensor
+    log_kept: Tensor
     kept: Account
     changed: Account
 
 
 def evidence(window: Window) -> Evidence:
     """Weigh, for each variable, that its mechanism changed against that it did not."""
-    residual = torch.stack([cell.residual for cell in window.cells])
-    doubts = torch.stack([_doubts(cell) for cell in window.cells])
-    scale = window.ordinary.scale
-    units = residual / scale[:, None]
+    found = evidence_of(window, range(len(window.cells)))
+    nodes = window.declaration.nodes
+    written = torch.tensor([nodes[cell.name].function is not None for cell in window.cells])
+    silent = written | ~window.known.any(1)
+    return replace(found, log_bayes_factor=torch.where(silent, -math.inf, found.log_bayes_factor))
+
+
+def evidence_of(window: Window, places: Sequence[int]) -> Evidence:
+    """The same of some variables, in this order."""
+    some = torch.tensor(places)
+    cells = [window.cells[place] for place in places]
+    unit = window.ordinary.of(some)
+    units = torch.stack([cell.residual for cell in cells]) / unit.scale[:, None]
+    doubts = torch.stack([_doubts(cell) for cell in cells]) / unit.scale[:, None, None, None] ** 2
+    shapes, known = changes_of(window)[some], window.known[some]
     quiet = (units**2).mean(1) < _QUIET
-    shapes = changes_of(window)
-    found = _together(
+    return _together(
         [
             (
                 which,
                 weigh(
                     units[which],
                     shapes[which],
-                    doubts=(doubts / scale[:, None, None, None] ** 2)[which][
-                        :, : 1 if calm else None
-                    ],
-                    known=window.known[which],
-                    ordinary=window.ordinary.of(which),
+                    doubts=doubts[which][:, : 1 if calm else None],
+                    known=known[which],
+                    ordinary=unit.of(which),
                     contrast=window.contrast and not calm,
                 ),
             )
@@ -113,10 +123,6 @@ def evidence(window: Window) -> Evidence:
             if bool(which.any())
         ]
     )
-    nodes = window.declaration.nodes
-    written = torch.tensor([nodes[cell.name].function is not None for cell in window.cells])
-    silent = written | ~window.known.any(1)
-    return replace(found, log_bayes_factor=torch.where(silent, -math.inf, found.log_bayes_factor))
 
 
 def _together(parts: Sequence[tuple[Tensor, Evidence]]) -> Evidence:
@@ -136,6 +142,7 @@ def _together(parts: Sequence[tuple[Tensor, Evidence]]) -> Evidence:
 
     return Evidence(
         placed([part.log_bayes_factor for _, part in parts]),
+        placed([part.log_kept for _, part in parts]),
         account([part.kept for _, part in parts]),
         account([part.changed for _, part in parts]),
     )
@@ -182,7 +189,7 @@ def weigh(
     base = noise[:, None, None] ** 2 * eye + drift[:, None, None] ** 2 * torch.ones_like(eye)
     sizes = torch.tensor((0.0, *_CHANGE), dtype=torch.float64)
     transports = doubts.shape[1]
-    factors = torch.zeros(len(residual), dtype=torch.float64)
+    factors, plain = torch.zeros(2, len(residual), dtype=torch.float64)
     best = torch.zeros(2, 3, len(residual), dtype=torch.int64)
     step = max(1, _CHUNK // (len(noise) * len(sizes) * transports))
     for start in range(0, len(residual), step):
@@ -197,12 +204,13 @@ def weigh(
         fit = fit + weight[at][:, :, None, None]
         total = fit.logsumexp((1, 3))
         factors[at] = total[:, 1:].logsumexp(-1) - math.log(len(_CHANGE)) - total[:, 0]
+        plain[at] = total[:, 0] - math.log(transports)
         best[0, :, at] = _best(fit[:, :, :1])
         best[1, :, at] = _best(fit[:, :, 1:]) + torch.tensor([0, 1, 0])[:, None]
     kept, changed = (
         Account(noise[part], drift[part], sizes[size], wrong) for part, size, wrong in best
     )
-    return Evidence(factors, kept, changed)
+    return Evidence(factors, plain, kept, changed)
 
 
 def follows(profile: Tensor, rho: float = RHO) -> Tensor:
@@ -268,6 +276,7 @@ __all__ = [
     "Evidence",
     "changes_of",
     "evidence",
+    "evidence_of",
     "follows",
     "log_bayes_factor_moved",
     "slope_variance",

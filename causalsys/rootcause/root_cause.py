@@ -15,8 +15,9 @@ from causalsys.rootcause.evidence import Evidence, evidence, log_bayes_factor_mo
 from causalsys.rootcause.finding import Finding
 from causalsys.rootcause.periods import read_periods
 from causalsys.rootcause.ranking import ranked
+from causalsys.rootcause.suspects import suspects
 from causalsys.rootcause.unguided import unguided
-from causalsys.rootcause.window import Window, window_of
+from causalsys.rootcause.window import Window, window_of, with_edges
 
 _HELP = 3.0
 """A change with the target's profile speaks for an incident by so many nats at most."""
@@ -58,6 +59,11 @@ def root_cause(
     if target is None:
         return unguided(window, periods)
     found = evidence(window)
+    edges = suspects(window, found)
+    suspected = tuple((window.names[cause], window.names[effect]) for cause, effect in edges)
+    if edges:
+        window = with_edges(window, edges)
+        found = evidence(window)
     generator = torch.Generator().manual_seed(seed)
     changes = draw_changes(window, found, draws=draws, generator=generator)
     parts = contributions(window, found, changes.changed, generator=generator)
@@ -68,6 +74,7 @@ def root_cause(
         changes=changes,
         parts=parts,
         moved=_moved(window, found),
+        suspects=suspected,
     )
 
 

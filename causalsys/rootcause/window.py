@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -15,6 +15,7 @@ from causalsys.rootcause.ordinary import Ordinary, blocked, ordinary
 from causalsys.rootcause.periods import Periods
 from causalsys.rootcause.usual import Model, Usual, usual_of
 from causalsys.scm.declaration import Declaration, Node
+from causalsys.scm.order import causal_order
 from causalsys.scm.supports import Support
 
 _BLOCKS = 12
@@ -51,7 +52,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Window:
-    """The target and everything above it.
+    """Everything that was seen, causes before effects.
 
     Attributes:
         declaration: The model's.
@@ -66,6 +67,7 @@ class Window:
         target: The target's place; None where there is none.
         moved: How the target itself ordinarily moves; None where there is none.
         rows: How many rows the window has.
+        usual: The variables in the normal period.
     """
 
     declaration: Declaration
@@ -80,6 +82,7 @@ class Window:
     target: int | None
     moved: Ordinary | None
     rows: int
+    usual: Mapping[str, Usual]
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -91,10 +94,7 @@ def window_of(fitted: Fitted, periods: Periods, *, target: str | None) -> Window
     """Compute the window of one incident."""
     declaration = fitted.declaration
     usual = usual_of(fitted, periods.normal)
-    above = set(declaration.nodes) if target is None else {target}
-    if target is not None:
-        above |= set(declaration.graph.ancestors(target))
-    names = tuple(name for name in declaration.nodes if name in above and name in usual)
+    names = tuple(name for name in declaration.nodes if name in usual)
     model = Model(fitted, {name: each.value for name, each in usual.items()})
     found = deviations(model, periods.incident, {name: usual[name] for name in names})
     rows = periods.incident.rows
@@ -134,6 +134,52 @@ def window_of(fitted: Fitted, periods: Periods, *, target: str | None) -> Window
         None if target is None else place[target],
         moved,
         rows,
+        usual,
+    )
+
+
+def with_edges(window: Window, edges: Sequence[tuple[int, int]]) -> Window:
+    """The window with edges that the graph lacks, from cause to effect, in a causal order again.
+
+    Nothing is known of their slopes but that they are of the order of one standard unit.
+    """
+    cells = list(window.cells)
+    for cause, effect in edges:
+        cells[effect] = _with_parent(window, cells[effect], cause, effect)
+    names = window.names
+    order = causal_order(
+        {name: [names[p] for p in cell.parents] for name, cell in zip(names, cells, strict=True)}
+    )
+    assert order is not None
+    place = {name: index for index, name in enumerate(names)}
+    old = torch.tensor([place[name] for name in order])
+    new = {int(before): after for after, before in enumerate(old)}
+    moved = [
+        replace(cells[int(before)], parents=tuple(new[p] for p in cells[int(before)].parents))
+        for before in old
+    ]
+    return replace(
+        window,
+        cells=tuple(moved),
+        deviation=window.deviation[old],
+        known=window.known[old],
+        ordinary=window.ordinary.of(old),
+        spread=window.spread[old],
+        target=None if window.target is None else new[window.target],
+    )
+
+
+def _with_parent(window: Window, cell: Cell, cause: int, effect: int) -> Cell:
+    unit = (window.ordinary.scale[effect] / window.spread[cause])[None] ** 2
+    none = torch.zeros(1, window.deviation.shape[-1], dtype=torch.float64)
+    return replace(
+        cell,
+        parents=(*cell.parents, cause),
+        moved=torch.cat([cell.moved, window.deviation[cause][None]]),
+        slopes=torch.cat([cell.slopes, none]),
+        doubt=torch.cat([cell.doubt, unit]),
+        transport=torch.cat([cell.transport, unit]),
+        declared=torch.cat([cell.declared, 100 * unit]),
     )
 
 
@@ -210,4 +256,4 @@ def _spread(values: Tensor, least: Tensor) -> Tensor:
     return torch.maximum(1.4826 * (values - values.median()).abs().median(), least)
 
 
-__all__ = ["Cell", "Window", "window_of"]
+__all__ = ["Cell", "Window", "window_of", "with_edges"]
