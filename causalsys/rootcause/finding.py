@@ -30,6 +30,11 @@ class Cause:
             it changed; NaN where there is no target.
         interval: The 90 % interval of the share.
         path: The edges between components over which it reached the target.
+
+    Example:
+        >>> cause = Cause("db", ("disk",), ("db/latency",), 0.97, 12.3, 0.84, (0.71, 0.93))
+        >>> print(cause)
+        db or disk
     """
 
     name: str
@@ -68,6 +73,24 @@ class Finding:
         within: For each component, its variables as causes: a resource, its own latency, ...
         suspects: Edges that the graph lacks and the data suggest, from cause to effect.
         assumptions: What all of this rests on, in sentences.
+
+    Example:
+        >>> import numpy as np, pandas as pd, causalsys as cs
+        >>> rng = np.random.default_rng(0)
+        >>> def rows(start, count, fault):
+        ...     db = rng.normal(5, 1, count) + fault
+        ...     page = 2 * db + rng.normal(3, 1, count)
+        ...     return pd.DataFrame({"db": db, "page": page}, index=range(start, start + count))
+        >>> model = cs.SCM.from_graph([("db", "page")])
+        >>> normal = rows(0, 300, 0)
+        >>> incident = rows(900, 6, np.array([0, 0, 9, 9, 9, 9]))
+        >>> found = cs.root_cause(model.fit(normal), incident, target="page", normal=normal)
+        >>> found.kind, found.cause.name, found.cause.path
+        ('one', 'db', (('db', 'page'),))
+        >>> found.credible()
+        ('db',)
+        >>> list(found.to_frame()["cause"])
+        ['db', 'page', 'none of these']
     """
 
     target: str | None

@@ -118,7 +118,7 @@ def _check_apart(incident: pd.DataFrame, normal: pd.DataFrame) -> None:
     if len(both) and len(columns):
         raise EvidenceError(
             "incident",
-            found=f"{len(both)} of its rows in the normal period too (the first: {both[0]!r})",
+            found=f"{len(both)} of its rows in the normal period too (the first: {both[0]})",
             mend="Take them out of the normal period.",
         )
 

@@ -47,18 +47,16 @@ def _share(finding: Finding, cause: Cause) -> str:
         return ""
     low, high = cause.interval
     return (
-        f": restoring it removes {percent(cause.share)} [{100 * low:.0f}, {100 * high:.0f}] "
+        f": restoring it removes {100 * cause.share:.0f} % [{100 * low:.0f}, {100 * high:.0f}] "
         f"of the excess of {finding.target}"
     )
 
 
-def percent(share: float) -> str:
-    """A share in percent, never rounded to certainty."""
-    if 0.995 <= share < 1:
+def percent(probability: float) -> str:
+    """A probability in percent, never certainty: it is a share of draws."""
+    if probability >= 0.995:
         return "> 99 %"
-    if 0 < share < 0.005:
-        return "< 1 %"
-    return f"{100 * share:.0f} %"
+    return "< 1 %" if probability < 0.005 else f"{100 * probability:.0f} %"
 
 
 def assumptions(
@@ -84,13 +82,7 @@ def assumptions(
             "know neither drift nor the true tails."
         )
     else:
-        fewest = int(window.ordinary.windows.min())
-        found.append(
-            f"Scale, drift and tails are those of {fewest} normal windows of {window.rows} rows."
-            if fewest
-            else f"The normal period is shorter than the window of {window.rows} rows: drift "
-            "is taken to be as in rows of other variables."
-        )
+        found.append(_scaled(window, periods))
     found.append(
         "Slopes may be as normal rows show them, off by one standard unit, or any that a "
         "declared prior allows; mechanisms that did not change must explain the incident too."
@@ -115,6 +107,23 @@ def assumptions(
             f"The data contradict the graph: they suggest {edges}, which it does not have."
         )
     return tuple(found)
+
+
+def _scaled(window: Window, periods: Periods) -> str:
+    """Which normal windows scale and drift were estimated from."""
+    rows, fewest = window.rows, int(window.ordinary.windows.min())
+    if periods.normal.rows < rows:
+        return (
+            f"The normal period is shorter than the window of {rows} rows: how far levels drift "
+            "from one window to the next was not seen."
+        )
+    if not fewest:
+        return (
+            "Some variables have too few normal values to tell of their drift: it is taken to be "
+            "as that of the others."
+        )
+    plural = "s" if fewest > 1 else ""
+    return f"Scale, drift and tails are those of {fewest} normal window{plural} of {rows} rows."
 
 
 def _listed(names: list[str], most: int = 5) -> str:
