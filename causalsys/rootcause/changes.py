@@ -205,7 +205,7 @@ def seen_children(window: Window) -> dict[str, tuple[int, ...]]:
     for name, node in nodes.items():
         for parent in node.parents:
             effects[parent.name].append(name)
-    known = dict(zip(window.names, window.known.any(1).tolist(), strict=True))
+    known = dict(zip(window.names, window.seen.any(1).tolist(), strict=True))
     unseen = {name for name in nodes if not known.get(name)}
     found: dict[str, tuple[int, ...]] = {}
     for name in sorted(unseen):

@@ -1,10 +1,11 @@
 """What each mechanism's change contributed to the target's excess.
 
-With `e_v = sum_p b_vp e_p + r_v` for every variable, the target's deviation is exactly the sum over
-all variables of `g_v r_v`, where `g_v` is the effect of `v` on the target: one sweep from the
-target up, `g_p = sum_v g_v b_vp`. Slopes are not known exactly. Those of a mechanism that did not
-change are learned from the incident too, since it must explain those rows; those of one that did are
-not. So whether each changed is drawn first, then its slopes, then the sweep.
+With `e_v = sum_p b_vp e_p + r_v` for every variable, the target's deviation is the sum over all
+variables of `g_v r_v`, where `g_v` is the effect of `v` on the target: one sweep from the target
+up, `g_p = sum_v g_v b_vp`. It leaves out what did not change and has nothing above it that did.
+Slopes are not known exactly. Those of a mechanism that did not change are learned from the incident
+too, since it must explain those rows; those of one that did are not. So whether each changed is
+drawn first, then its slopes, then the sweep.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from torch import Tensor
 from causalsys.rootcause.evidence import RHO, Evidence, changes_of, follows, slope_variance
 from causalsys.rootcause.window import Window
 
-
-_RARELY = 0.01
+_LEAST = 0.1
+"""An excess counts as at least so much of the target's ordinary mean square."""
+_RARELY = 0.03
 """What changed in fewer draws than this is left out of the sweep."""
 
 
@@ -93,7 +95,11 @@ def share_of(window: Window, given: Tensor) -> Tensor:
     """
     excess = window.excess
     centred = excess - excess.mean() if window.contrast else excess
-    return (given @ centred) / (centred @ excess)
+    energy = centred @ excess
+    if window.moved is not None:
+        # Of no excess there are no shares: what is ordinary is not divided by.
+        energy = energy.clamp(min=float(_LEAST * len(excess) * window.moved.scale[0] ** 2))
+    return (given @ centred) / energy
 
 
 def _errors(

@@ -21,7 +21,7 @@ slope may be off by .3, 1 or 3 standard units, or be any that its declared prior
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -39,6 +39,8 @@ _WIDE = (16.0, 64.0, 256.0, 1024.0)
 """Drift that cannot be known, in ordinary units, where rows before the fault tell the level."""
 _QUIET = 1.5
 """Up to this mean square a residual asks for no doubt about slopes, nor for wide drift."""
+_SMALL = 3
+"""So many sizes of change are tried of such a residual: larger ones are ruled out by it."""
 _RARE = 0.01
 """Parts of the mixture that have less weight in every variable are left out."""
 _UNKNOWN = 1e8
@@ -90,7 +92,41 @@ class Evidence:
 
 def evidence(window: Window) -> Evidence:
     """Weigh, for each variable, that its mechanism changed against that it did not."""
-    found = evidence_of(window, range(len(window.cells)))
+    return _spoken(window, evidence_of(window, range(len(window.cells))))
+
+
+def evidence_again(
+    window: Window, before: Window, found: Evidence, names: Collection[str]
+) -> Evidence:
+    """The evidence of a window that differs from one before in the order and in some variables."""
+    place = {name: index for index, name in enumerate(before.names)}
+    order = torch.tensor([place[name] for name in window.names])
+    at = [window.names.index(name) for name in names]
+    new = evidence_of(window, at)
+
+    def merged(old: Tensor, fresh: Tensor) -> Tensor:
+        moved = old[order]
+        moved[at] = fresh
+        return moved
+
+    def account(old: Account, fresh: Account) -> Account:
+        return Account(
+            *(merged(getattr(old, i.name), getattr(fresh, i.name)) for i in fields(Account))
+        )
+
+    return _spoken(
+        window,
+        Evidence(
+            merged(found.log_bayes_factor, new.log_bayes_factor),
+            merged(found.log_kept, new.log_kept),
+            account(found.kept, new.kept),
+            account(found.changed, new.changed),
+        ),
+    )
+
+
+def _spoken(window: Window, found: Evidence) -> Evidence:
+    """What is written does not change, and what was not seen says nothing."""
     nodes = window.declaration.nodes
     written = torch.tensor([nodes[cell.name].function is not None for cell in window.cells])
     silent = written | ~window.known.any(1)
@@ -117,6 +153,7 @@ def evidence_of(window: Window, places: Sequence[int]) -> Evidence:
                     known=known[which],
                     ordinary=unit.of(which),
                     contrast=window.contrast and not calm,
+                    largest=_SMALL if calm else len(_CHANGE),
                 ),
             )
             for which, calm in ((quiet, True), (~quiet, False))
@@ -172,6 +209,7 @@ def weigh(
     known: Tensor,
     ordinary: Ordinary,
     contrast: bool,
+    largest: int = len(_CHANGE),
 ) -> Evidence:
     """The closed form, for all variables and all points of the grids at once.
 
@@ -182,12 +220,13 @@ def weigh(
         known: Where the residual was observed, `[variable, block]`.
         ordinary: How the residuals ordinarily move.
         contrast: Whether the window has rows before the fault.
+        largest: How many sizes of change are tried; larger ones count as ruled out.
     """
     blocks = residual.shape[-1]
     eye = torch.eye(blocks, dtype=torch.float64)
     noise, drift, weight = _grid(ordinary, contrast=contrast)
     base = noise[:, None, None] ** 2 * eye + drift[:, None, None] ** 2 * torch.ones_like(eye)
-    sizes = torch.tensor((0.0, *_CHANGE), dtype=torch.float64)
+    sizes = torch.tensor((0.0, *_CHANGE[:largest]), dtype=torch.float64)
     transports = doubts.shape[1]
     factors, plain = torch.zeros(2, len(residual), dtype=torch.float64)
     best = torch.zeros(2, 3, len(residual), dtype=torch.int64)
@@ -276,6 +315,7 @@ __all__ = [
     "Evidence",
     "changes_of",
     "evidence",
+    "evidence_again",
     "evidence_of",
     "follows",
     "log_bayes_factor_moved",

@@ -36,15 +36,7 @@ def path_of(
     if target is None or not variables:
         return ()
     slopes = [each.mean(0) for each in found.slopes]  # [parent, block]
-    down: list[Tensor | None] = [None] * len(window.cells)
-    for place, cell in enumerate(window.cells):
-        arrived = found.own[:, place].mean(0) if place in variables else None
-        for index, parent in enumerate(cell.parents):
-            before = down[parent]
-            if before is not None:
-                step = slopes[place][index] * before
-                arrived = step if arrived is None else arrived + step
-        down[place] = arrived
+    down = _arrived(window, found, slopes, variables)
     end = down[target]
     if end is None:
         return ()
@@ -68,6 +60,22 @@ def path_of(
     whole = abs(float(share_of(window, end)))
     kept = {edge for edge, part in carried.items() if abs(part) > _CARRIES * whole}
     return _ordered(kept, component(window.names[target]))
+
+
+def _arrived(
+    window: Window, found: Contributions, slopes: Sequence[Tensor], variables: Sequence[int]
+) -> list[Tensor | None]:
+    """What of the cause's change arrives at each variable, `[block]`; None where nothing can."""
+    down: list[Tensor | None] = [None] * len(window.cells)
+    for place, cell in enumerate(window.cells):
+        arrived = found.own[:, place].mean(0) if place in variables else None
+        for index, parent in enumerate(cell.parents):
+            before = down[parent]
+            if before is not None:
+                step = slopes[place][index] * before
+                arrived = step if arrived is None else arrived + step
+        down[place] = arrived
+    return down
 
 
 def _ordered(edges: set[tuple[str, str]], target: str) -> tuple[tuple[str, str], ...]:

@@ -79,6 +79,8 @@ def read_periods(
 
 
 def _check_target(fitted: Fitted, target: str) -> None:
+    if not isinstance(target, str):
+        raise QueryError("target", found=repr(target), mend="Name one variable of the model.")
     node = fitted.node(target)
     support = fitted.schema.supports[node.name]
     if node.kind == "latent" or support.size:

@@ -23,6 +23,8 @@ from causalsys.rootcause.words import assumptions
 
 _SHOWS = 0.1
 """A change shows in the target if it gave so much of the excess."""
+_HELP = 3.0
+"""So many nats a change that shows speaks for an incident at most."""
 _ACTS = 0.2
 """And acts together with others if it gave so much."""
 _SHOWN = 3
@@ -36,7 +38,7 @@ def ranked(
     evidence: Evidence,
     changes: Changes,
     parts: Contributions,
-    moved: float,
+    log_odds: float,
     suspects: tuple[tuple[str, str], ...] = (),
 ) -> Finding:
     """The finding of an incident that has a target.
@@ -47,13 +49,15 @@ def ranked(
         evidence: Of each variable.
         changes: Draws of what changed.
         parts: Draws of what the changes gave.
-        moved: The probability that the target moved at all.
+        log_odds: That the target moved at all, by itself.
         suspects: Edges that the data suggest.
     """
     share = parts.share * changes.changed
     shape = (len(share), len(changes.components))
     given = torch.zeros(shape, dtype=torch.float64).scatter_add(1, changes.blamed, share)
     winner = _winner(given)
+    shows = float((winner >= 0).double().mean())
+    moved = _moved(log_odds, evidence, share)
     found = [
         _cause(index, window, evidence, changes, parts, given=given, winner=winner)
         for index in range(len(changes.components))
@@ -64,8 +68,10 @@ def ranked(
         (_scaled(cause, moved) for cause in found),
         key=lambda c: (-c.probability, -round(expected[c.name], 6), -depth[c.name], c.name),
     )
-    none = 1 - moved * float((winner >= 0).double().mean())
+    none = 1 - moved * shows
     together, chance = _together(given, winner, changes)
+    if len(together) == 1:
+        together, chance = (ranking[0].name,), ranking[0].probability / max(moved, 1e-300)
     kind = _kind(ranking, changes, none=none, moved=moved, together=together)
     return Finding(
         window.names[window.target] if window.target is not None else None,
@@ -80,6 +86,18 @@ def ranked(
         suspects,
         assumptions(window, periods, suspects=suspects),
     )
+
+
+def _moved(log_odds: float, evidence: Evidence, share: Tensor) -> float:
+    """The probability that the target moved.
+
+    Even beforehand. A change that shows in the target speaks for it too, but not more than so
+    much: what did not move the target is no incident of it.
+    """
+    shows = (share > _SHOWS).any(0)
+    found = evidence.log_bayes_factor[shows]
+    changed = float(found.logsumexp(0)) - math.log(share.shape[1]) if len(found) else 0.0
+    return float(torch.sigmoid(torch.tensor(log_odds + min(max(changed, 0.0), _HELP))))
 
 
 def _winner(given: Tensor) -> Tensor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 
 from causalsys.engine.base import one_thread
@@ -11,16 +9,13 @@ from causalsys.fit.fitted import Fitted
 from causalsys.query.asked import count
 from causalsys.rootcause.changes import draw_changes
 from causalsys.rootcause.contributions import contributions
-from causalsys.rootcause.evidence import Evidence, evidence, log_bayes_factor_moved
+from causalsys.rootcause.evidence import evidence, evidence_again, log_bayes_factor_moved
 from causalsys.rootcause.finding import Finding
 from causalsys.rootcause.periods import read_periods
 from causalsys.rootcause.ranking import ranked
 from causalsys.rootcause.suspects import suspects
 from causalsys.rootcause.unguided import unguided
-from causalsys.rootcause.window import Window, window_of, with_edges
-
-_HELP = 3.0
-"""A change with the target's profile speaks for an incident by so many nats at most."""
+from causalsys.rootcause.window import window_of, with_edges
 
 
 @one_thread()
@@ -30,7 +25,7 @@ def root_cause(
     *,
     target: str | None = None,
     normal: object = None,
-    draws: int = 500,
+    draws: int = 300,
     seed: int = 0,
 ) -> Finding:
     """Name the mechanisms that changed, with probabilities, or say that none did.
@@ -62,8 +57,8 @@ def root_cause(
     edges = suspects(window, found)
     suspected = tuple((window.names[cause], window.names[effect]) for cause, effect in edges)
     if edges:
-        window = with_edges(window, edges)
-        found = evidence(window)
+        before, window = window, with_edges(window, edges)
+        found = evidence_again(window, before, found, {effect for _, effect in suspected})
     generator = torch.Generator().manual_seed(seed)
     changes = draw_changes(window, found, draws=draws, generator=generator)
     parts = contributions(window, found, changes.changed, generator=generator)
@@ -73,20 +68,9 @@ def root_cause(
         evidence=found,
         changes=changes,
         parts=parts,
-        moved=_moved(window, found),
+        log_odds=log_bayes_factor_moved(window),
         suspects=suspected,
     )
-
-
-def _moved(window: Window, found: Evidence) -> float:
-    """The probability that the target moved at all.
-
-    Even beforehand. A changed mechanism that follows the target's profile speaks for it too, but
-    not more than so much: what did not show in the target is no incident of it.
-    """
-    changed = float(found.log_bayes_factor.logsumexp(0)) - math.log(len(window.cells))
-    log_odds = log_bayes_factor_moved(window) + min(max(changed, 0.0), _HELP)
-    return 1 / (1 + math.exp(-max(min(log_odds, 700.0), -700.0)))
 
 
 __all__ = ["root_cause"]

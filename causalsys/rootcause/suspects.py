@@ -6,8 +6,8 @@ against "both changed": by the incident, which the edge must explain as closely 
 own would; and by the normal rows, where an edge shows as a correlation of what is unexplained, and
 its absence speaks against it (Schwarz, "Estimating the dimension of a model", 1978, for the price
 of a slope). An edge beforehand is as likely as a change. The variable farther from the target is
-taken for the cause, for that is how calls go; the data alone cannot tell. Two that share a latent need no edge to move
-together.
+taken for the cause, for that is how calls go; the data alone cannot tell. Two that share a latent
+need no edge to move together.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from causalsys.fit.fitted import Fitted
 from causalsys.rootcause.deviations import Deviation, deviations
-from causalsys.rootcause.ordinary import Ordinary, blocked, ordinary
+from causalsys.rootcause.ordinary import Ordinary, blocked, ordinary, windows
 from causalsys.rootcause.periods import Periods
 from causalsys.rootcause.usual import Model, Usual, usual_of
 from causalsys.scm.declaration import Declaration, Node
@@ -23,6 +23,9 @@ _BLOCKS = 12
 _STILL = 1e-12
 _CONTRAST = 0.1
 """The share of the target's profile, in mean square, that must lie inside the window."""
+
+_USUAL = 0.95
+"""The share of normal windows in which the target moves less than in one with a contrast."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Window:
         declaration: The model's.
         cells: The variables, causes before effects.
         deviation: `[variable, block]`.
-        known: Where the deviation was observed, `[variable, block]`.
+        seen: Where the variable was observed, `[variable, block]`.
+        known: Where the residual is told, `[variable, block]`; see `_told`.
         ordinary: How the residuals ordinarily move.
         spread: The scale of each variable's deviations in normal rows, `[variable]`.
         excess: The target's deviation, or a step of one where there is no target, `[block]`.
@@ -73,6 +77,7 @@ class Window:
     declaration: Declaration
     cells: tuple[Cell, ...]
     deviation: Tensor
+    seen: Tensor
     known: Tensor
     ordinary: Ordinary
     spread: Tensor
@@ -120,22 +125,53 @@ def window_of(fitted: Fitted, periods: Periods, *, target: str | None) -> Window
         moved = ordinary([usual[target].deviation], [least[target]], rows=rows, blocks=blocks)
     profile = excess / (excess**2).mean().sqrt().clamp(min=_STILL)
     inside = ((profile - profile.mean()) ** 2).mean()
-    known = torch.stack([blocked(found[name].known.double(), blocks) > 0.5 for name in names])
+    seen = torch.stack([blocked(found[name].known.double(), blocks) > 0.5 for name in names])
+    known = _told(seen, cells)
     return Window(
         declaration,
         tuple(cells),
         deviation,
+        seen,
         known,
         unit,
         spread,
         excess,
         profile,
-        bool(inside > _CONTRAST),
+        target is not None and _contrasted(excess, profile, usual[target].deviation, rows=rows),
         None if target is None else place[target],
         moved,
         rows,
         usual,
     )
+
+
+def _told(seen: Tensor, cells: Sequence[Cell]) -> Tensor:
+    """Where residuals are told: the variable is seen, and so are parents that are seen elsewhere.
+
+    A metric that stops mid-incident must not leave its unseen deviation to its effects.
+    """
+    partly = seen.any(1) & ~seen.all(1)
+    told = seen.clone()
+    for place, cell in enumerate(cells):
+        for parent in cell.parents:
+            if partly[parent]:
+                told[place] &= seen[parent]
+    return told
+
+
+def _contrasted(excess: Tensor, profile: Tensor, normal: Tensor, *, rows: int) -> bool:
+    """Whether the target moves inside the window: enough of its profile, and more than is usual.
+
+    Ordinary noise moves it too. A fault that lasts through the window must not pass for one with
+    rows before it, or it would be taken for a drift.
+    """
+    if float(((profile - profile.mean()) ** 2).mean()) <= _CONTRAST:
+        return False
+    usual = windows(normal, rows=rows, blocks=len(excess))
+    if not len(usual):
+        return True
+    moves = usual.var(1, correction=0).quantile(_USUAL)
+    return bool(excess.var(correction=0) > moves)
 
 
 def with_edges(window: Window, edges: Sequence[tuple[int, int]]) -> Window:
@@ -162,6 +198,7 @@ def with_edges(window: Window, edges: Sequence[tuple[int, int]]) -> Window:
         window,
         cells=tuple(moved),
         deviation=window.deviation[old],
+        seen=window.seen[old],
         known=window.known[old],
         ordinary=window.ordinary.of(old),
         spread=window.spread[old],

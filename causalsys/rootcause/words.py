@@ -89,14 +89,18 @@ def assumptions(
     )
     gone = [
         name
-        for name, known in zip(window.names, window.known.any(1).tolist(), strict=True)
+        for name, known in zip(window.names, window.seen.any(1).tolist(), strict=True)
         if not known
     ]
     if gone:
         found.append(f"Without a value in the incident: {_listed(gone)}.")
+    nodes = window.declaration.nodes
+    never = [n for n in nodes if nodes[n].kind != "latent" and n not in set(window.names)]
+    if never:
+        found.append(f"Without a value in the normal period, and left out: {_listed(never)}.")
     partly = [
         name
-        for name, known in zip(window.names, window.known.tolist(), strict=True)
+        for name, known in zip(window.names, window.seen.tolist(), strict=True)
         if any(known) and not all(known)
     ]
     if partly:
