@@ -33,6 +33,17 @@ def test_the_simulation_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert "p99 latency" in told
 
 
+def test_the_root_cause_is_found(capsys: pytest.CaptureFixture[str]) -> None:
+    # The README takes its metrics from the example of the longer text, which runs as well.
+    longer = (README.parent / "docs" / "root_cause.md").read_text(encoding="utf-8")
+    first = re.findall(r"```python\n(.*?)```", longer, flags=re.S)[0]
+    again = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.S)[2]
+    names: dict[str, object] = {"__name__": "readme"}
+    for code, where in ((first, "docs/root_cause.md"), (again, "README.md")):
+        exec(compile(code, where, "exec"), names)  # noqa: S102  (our own documents)
+        assert capsys.readouterr().out.startswith("payment (> 99 %): restoring it removes 10")
+
+
 def test_its_links_lead_somewhere() -> None:
     text = README.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)\)", text):
