@@ -15,7 +15,7 @@ NAME = "blind"
 
 def run(*, quick: bool = False) -> list[Line]:
     """The culprit in the set of names, how large sets are, and confident wrong names."""
-    cases = asked(30 if quick else 200, AT_SERVICES, 1 if quick else 12, first=REPORTED + 5000)
+    cases = asked(30 if quick else 200, AT_SERVICES, 1 if quick else 5, first=REPORTED + 5000)
     # Every second case of each kind: the kinds take turns.
     turn = len(AT_SERVICES)
     blind = [each for at, each in enumerate(cases) if (at // turn + at) % 2]

@@ -13,7 +13,7 @@ NAME = "path"
 def run(*, quick: bool = False) -> list[Line]:
     """Mean precision and recall over cases whose first cause is right."""
     scores = run_all(
-        asked(30 if quick else 200, AT_SERVICES, 1 if quick else 8, first=REPORTED + 15_000)
+        asked(30 if quick else 200, AT_SERVICES, 1 if quick else 3, first=REPORTED + 15_000)
     )
     precise = [score.precise for score in scores if score.precise is not None]
     found = [score.found for score in scores if score.found is not None]

@@ -13,7 +13,7 @@ NAME = "graph"
 
 def run(*, quick: bool = False) -> list[Line]:
     """Top-1 with the true graph and without, on the same cases."""
-    cases = asked(30 if quick else 200, ONE, 1 if quick else 6, first=REPORTED + 10_000)
+    cases = asked(30 if quick else 200, ONE, 1 if quick else 3, first=REPORTED + 10_000)
     plain = run_all(cases)
     base = share(plain, lambda s: s.first)
     false_warnings = share(plain, lambda s: s.warned)

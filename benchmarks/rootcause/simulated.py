@@ -12,11 +12,11 @@ from benchmarks.rootcause.scores import SURE, Score, rules_told, share
 NAME = "simulated"
 _FAULTS = tuple(kind for kind in KINDS if kind not in ("none", "noisy host"))
 _SETTINGS = (
-    (20, "medium", 0.0, 6, True),
-    (200, "medium", 0.0, 16, False),
-    (200, "low", 0.0, 6, False),
-    (200, "high", 0.0, 6, False),
-    (200, "medium", 0.3, 6, False),
+    (20, "medium", 0.0, 3, True),
+    (200, "medium", 0.0, 10, False),
+    (200, "low", 0.0, 2, False),
+    (200, "high", 0.0, 2, False),
+    (200, "medium", 0.3, 2, False),
     (1000, "medium", 0.0, 1, False),
 )
 """Services, noise, drift, cases of each kind of fault, and whether hosts are told.
