@@ -20,6 +20,8 @@ from causalsys.rootcause.window import Window
 
 _LEAST = 0.1
 """An excess counts as at least so much of the target's ordinary mean square."""
+_SEEN = 0.01
+"""Errors of slopes with less than this part of the ordinary variance are not drawn."""
 _RARELY = 0.03
 """What changed in fewer draws than this is left out of the sweep."""
 
@@ -59,10 +61,10 @@ def contributions(
     for place in range(count - 1, -1, -1):
         cell, effect = window.cells[place], effects[place]
         own[:, place] = cell.residual
+        slopes[place] = cell.slopes[None]
         if place not in matters:
-            slopes[place] = cell.slopes[None]
             continue
-        if cell.parents:
+        if cell.parents and _doubtful(window, evidence, place, changed[:, place]):
             errors = _errors(
                 window, evidence, place, changed[:, place], shapes[place], generator=generator
             )
@@ -85,6 +87,16 @@ def _matters(window: Window, changed: Tensor) -> set[int]:
         if not found.isdisjoint(cell.parents):
             found.add(place)
     return found
+
+
+def _doubtful(window: Window, evidence: Evidence, place: int, changed: Tensor) -> bool:
+    """Whether errors of the slopes would be seen beside the variable's own noise."""
+    if bool(changed.any()):
+        return True
+    cell = window.cells[place]
+    variance = slope_variance(cell)[evidence.kept.transport[place]]
+    seen = (variance[:, None] * cell.moved**2).sum(0).mean()
+    return bool(seen > _SEEN * window.ordinary.scale[place] ** 2)
 
 
 def share_of(window: Window, given: Tensor) -> Tensor:

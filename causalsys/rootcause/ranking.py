@@ -84,7 +84,7 @@ def ranked(
         _readings(window, periods, parts, ranking, together=together) if none < 0.5 else (),
         _within(window, evidence, changes, parts, winner=winner),
         suspects,
-        assumptions(window, periods, suspects=suspects),
+        assumptions(window, periods, suspects=suspects, moved=moved >= 0.5),
     )
 
 

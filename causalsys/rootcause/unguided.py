@@ -63,7 +63,7 @@ def unguided(window: Window, periods: Periods) -> Finding:
         (),
         {},
         (),
-        assumptions(window, periods, suspects=()),
+        assumptions(window, periods, suspects=(), moved=some >= 0.5),
     )
 
 

@@ -60,12 +60,14 @@ def percent(probability: float) -> str:
 
 
 def assumptions(
-    window: Window, periods: Periods, *, suspects: tuple[tuple[str, str], ...]
+    window: Window, periods: Periods, *, suspects: tuple[tuple[str, str], ...], moved: bool
 ) -> tuple[str, ...]:
     """What a finding rests on, in sentences."""
     found = ["Mechanisms change on their own: one change explains the rest, or few do."]
     if window.target is None:
         found.append("There is no target: what changed most is blamed, and no share is known.")
+    elif not moved:
+        found.append("The target did not move, so nothing is compared inside the window.")
     elif window.contrast:
         found.append(
             "The window has rows before the fault: levels are compared inside it, and what has "
@@ -84,7 +86,7 @@ def assumptions(
     else:
         found.append(_scaled(window, periods))
     found.append(
-        "Slopes may be as normal rows show them, off by one standard unit, or any that a "
+        "Slopes may be as normal rows show them, off by up to three standard units, or any that a "
         "declared prior allows; mechanisms that did not change must explain the incident too."
     )
     gone = [
