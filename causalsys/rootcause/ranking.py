@@ -66,7 +66,13 @@ def ranked(
     expected = dict(zip(changes.components, given.mean(0).tolist(), strict=True))
     ranking = sorted(
         (_scaled(cause, moved) for cause in found),
-        key=lambda c: (-c.probability, -round(expected[c.name], 6), -depth[c.name], c.name),
+        key=lambda c: (
+            -c.probability,
+            -round(expected[c.name], 6),
+            -round(c.log_bayes_factor, 6),
+            -depth[c.name],
+            c.name,
+        ),
     )
     none = 1 - moved * shows
     together, chance = _together(given, winner, changes)
