@@ -111,12 +111,16 @@ def _check_apart(incident: pd.DataFrame, normal: pd.DataFrame) -> None:
     if shared.empty:
         return
     columns = incident.columns.intersection(normal.columns)
-    counted = isinstance(incident.index, pd.RangeIndex) and isinstance(normal.index, pd.RangeIndex)
-    alike = (
-        incident.loc[shared, columns].eq(normal.loc[shared, columns])
-        | incident.loc[shared, columns].isna()
-    ).all(axis=1)
-    both = shared[alike.to_numpy()] if counted else shared
+    # Whole numbers may only count the rows of each period: then labels alone prove nothing.
+    counted = all(pd.api.types.is_integer_dtype(each.index) for each in (incident, normal))
+    both = shared
+    if counted:
+        here, there = incident.loc[shared, columns], normal.loc[shared, columns]
+        some = here.notna()
+        equal = (here.astype(object) == there.astype(object)) & some
+        both = shared[(equal | ~some).all(axis=1) & some.any(axis=1)]
+        # One row in many may be alike by chance where values are few; the same rows all are.
+        both = both if len(both) == some.any(axis=1).sum() else both[:0]
     if len(both) and len(columns):
         raise EvidenceError(
             "incident",

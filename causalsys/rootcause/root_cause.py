@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from causalsys.engine.base import one_thread
+from causalsys.errors import QueryError
 from causalsys.fit.fitted import Fitted
 from causalsys.query.asked import count
 from causalsys.rootcause.changes import draw_changes
@@ -16,6 +17,8 @@ from causalsys.rootcause.ranking import ranked
 from causalsys.rootcause.suspects import suspects
 from causalsys.rootcause.unguided import unguided
 from causalsys.rootcause.window import window_of, with_edges
+
+_SEEDS = 2**63
 
 
 @one_thread()
@@ -49,6 +52,8 @@ def root_cause(
         UnknownNameError: The target is not in the model.
     """
     draws, seed = count(draws, "draws"), count(seed, "seed", least=0)
+    if seed >= _SEEDS:
+        raise QueryError("seed", found=repr(seed), mend="Give one below 2 to the power of 63.")
     periods = read_periods(fitted, incident, normal=normal, target=target, seed=seed)
     window = window_of(fitted, periods, target=target)
     if target is None:

@@ -124,7 +124,6 @@ def window_of(fitted: Fitted, periods: Periods, *, target: str | None) -> Window
         excess = deviation[place[target]]
         moved = ordinary([usual[target].deviation], [least[target]], rows=rows, blocks=blocks)
     profile = excess / (excess**2).mean().sqrt().clamp(min=_STILL)
-    inside = ((profile - profile.mean()) ** 2).mean()
     seen = torch.stack([blocked(found[name].known.double(), blocks) > 0.5 for name in names])
     known = _told(seen, cells)
     return Window(
