@@ -69,7 +69,7 @@ def ranked(
         key=lambda c: (
             -c.probability,
             -round(expected[c.name], 6),
-            -round(c.log_bayes_factor, 6),
+            -round(max(c.log_bayes_factor, 0.0), 6),
             -depth[c.name],
             c.name,
         ),
