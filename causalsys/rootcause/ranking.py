@@ -78,6 +78,8 @@ def ranked(
     together, chance = _together(given, winner, changes)
     if len(together) == 1:
         together, chance = (ranking[0].name,), ranking[0].probability / max(moved, 1e-300)
+    if none >= 0.5:
+        together, chance = (), 0.0
     kind = _kind(ranking, changes, none=none, moved=moved, together=together)
     return Finding(
         window.names[window.target] if window.target is not None else None,

@@ -33,10 +33,17 @@ def suspects(window: Window, found: Evidence) -> tuple[tuple[int, int], ...]:
     least = math.log(len(factor))
     some = [p for p in factor.argsort(descending=True, stable=True).tolist() if factor[p] > least]
     some = sorted(some[:_MOST])
-    depth, below = _depths(window), _below(window)
     confounded = [set(children) for children in seen_children(window).values()]
     added: list[tuple[int, int]] = []
-    for effect in sorted(some, key=lambda p: (depth[p], window.names[p])):
+    left = set(some)
+    while True:
+        # An edge that was added brings its cause within reach of the target: that is asked next.
+        depth, below = _depths(window, added), _below(window, added)
+        near = [p for p in left if depth[p] < math.inf]
+        if not near:
+            return tuple(added)
+        effect = min(near, key=lambda p: (depth[p], window.names[p]))
+        left.remove(effect)
         causes = [
             p
             for p in some
@@ -47,14 +54,10 @@ def suspects(window: Window, found: Evidence) -> tuple[tuple[int, int], ...]:
             and not any({p, effect} <= children for children in confounded)
             and component_of(window, window.names[p]) != component_of(window, window.names[effect])
         ]
-        if not causes or depth[effect] == math.inf:
-            continue
         gains = {p: _gain(window, found, p, effect) for p in causes}
-        best = max(causes, key=lambda p: (gains[p], -p))
-        if gains[best] > 0:
+        best = max(causes, key=lambda p: (gains[p], -p), default=None)
+        if best is not None and gains[best] > 0:
             added.append((best, effect))
-            below = _below(window, added)
-    return tuple(added)
 
 
 def _gain(window: Window, found: Evidence, cause: int, effect: int) -> float:
@@ -78,22 +81,25 @@ def _shown(window: Window, cause: int, effect: int) -> float:
     return -0.5 * rows * math.log(max(1 - together**2, 1e-12)) - 0.5 * math.log(rows)
 
 
-def _depths(window: Window) -> list[float]:
+def _depths(window: Window, added: Sequence[tuple[int, int]]) -> list[float]:
     """How many edges each variable is from the target; infinite where no path leads to it."""
+    causes = [list(cell.parents) for cell in window.cells]
+    for cause, effect in added:
+        causes[effect].append(cause)
     distance: list[float] = [math.inf] * len(window.cells)
     assert window.target is not None
     distance[window.target] = 0
     open_ = [window.target]
     while open_:
         here = open_.pop(0)
-        for parent in window.cells[here].parents:
+        for parent in causes[here]:
             if distance[parent] == math.inf:
                 distance[parent] = distance[here] + 1
                 open_.append(parent)
     return distance
 
 
-def _below(window: Window, added: Sequence[tuple[int, int]] = ()) -> list[set[int]]:
+def _below(window: Window, added: Sequence[tuple[int, int]]) -> list[set[int]]:
     """All effects of each variable."""
     effects: list[set[int]] = [set() for _ in window.cells]
     for place, cell in enumerate(window.cells):

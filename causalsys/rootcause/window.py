@@ -9,6 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from causalsys.errors import EvidenceError
 from causalsys.fit.fitted import Fitted
 from causalsys.rootcause.deviations import Deviation, deviations
 from causalsys.rootcause.ordinary import Ordinary, blocked, ordinary, windows
@@ -21,6 +22,8 @@ from causalsys.scm.supports import Support
 _BLOCKS = 12
 """Longer windows are averaged to so many blocks of rows: what changed lasts for more than one."""
 _STILL = 1e-12
+_FARTHEST = 1e12
+"""Spreads that no value is away from another."""
 _CONTRAST = 0.1
 """The share of the target's profile, in mean square, that must lie inside the window."""
 
@@ -113,6 +116,7 @@ def window_of(fitted: Fitted, periods: Periods, *, target: str | None) -> Window
     )
     spread = torch.stack([_spread(usual[name].deviation, least[name]) for name in names])
     deviation = torch.stack([blocked(found[name].value, blocks) for name in names])
+    _check_size(names, deviation, spread)
     place = {name: index for index, name in enumerate(names)}
     cells = [
         _cell(declaration.nodes[name], found, deviation, place, spread=spread, scale=unit.scale)
@@ -142,6 +146,18 @@ def window_of(fitted: Fitted, periods: Periods, *, target: str | None) -> Window
         rows,
         usual,
     )
+
+
+def _check_size(names: Sequence[str], deviation: Tensor, spread: Tensor) -> None:
+    """Refuse values that no measurement gives, before they drown all others in rounding."""
+    far = (deviation.abs() > _FARTHEST * spread[:, None]).any(1)
+    if bool(far.any()):
+        place = int(far.nonzero()[0])
+        raise EvidenceError(
+            names[place],
+            found=f"a value {float(deviation[place].abs().max()):.3g} from the usual one",
+            mend="Mend the record, or leave the value missing.",
+        )
 
 
 def _told(seen: Tensor, cells: Sequence[Cell]) -> Tensor:
