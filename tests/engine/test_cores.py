@@ -72,8 +72,11 @@ def test_a_caller_that_stops_leaves_nothing_running() -> None:
 
 
 _PROGRAM = """
-import os, sys, time
+import os, signal, sys, time
 from causalsys.engine.cores import Cores
+
+# A shell's background jobs ignore interrupts, and so would what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def work(task):
     os.write(1, f"{os.getpid()}\\n".encode())  # At once: two of them write.
