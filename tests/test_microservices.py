@@ -424,3 +424,11 @@ def test_petshop(data_dir: Path) -> None:
         incident = pd.read_csv(issue, index_col=0, header=[0, 1, 2])
         assert list(system.table(incident)) == list(table)
     assert system.variable("PetSite", "availability") == "PetSite/errors"
+
+
+def test_an_infinite_value_is_refused_with_its_column_and_row() -> None:
+    raw = raw_metrics()
+    system = Microservices.of(CALLS, raw)
+    raw.loc[7, ("pay", "latency")] = np.inf
+    with pytest.raises(DataError, match=r"pay.*latency.*infinite value in row 7"):
+        system.table(raw)

@@ -28,7 +28,7 @@ from causalsys.rootcause.attribution_asked import (
 )
 from causalsys.rootcause.attribution_game import NoiseGame
 from causalsys.rootcause.attribution_judged import of_noises
-from causalsys.rootcause.attribution_result import AnomalyAttribution, Contributions
+from causalsys.rootcause.attribution_result import AnomalyAttribution, ShapleyValues
 from causalsys.rootcause.attribution_score import Measure, Tail
 from causalsys.rootcause.attribution_sweep import Sweep
 from causalsys.rootcause.attribution_turns import design_of, repeated
@@ -145,7 +145,7 @@ def _played(
     precision: float,
     level: float,
     seed: int,
-) -> Contributions:
+) -> ShapleyValues:
     """Play often enough, and once under every draw of the parameters."""
     best = game(0)
     players = best.sweep.players
@@ -163,7 +163,7 @@ def _played(
         played = [play(sample, sample) for sample in range(samples)]
         turns = by_member = torch.stack([each for each, _ in played])
         totals = torch.stack([total for _, total in played])
-    return Contributions(
+    return ShapleyValues(
         players,
         turns.mean(0).T.numpy(),
         totals.mean(0).numpy(),

@@ -26,7 +26,7 @@ from causalsys.rootcause.attribution_changed import p_values, rejected
 from causalsys.rootcause.attribution_exchange import MechanismGame
 from causalsys.rootcause.attribution_functional import Functional, Measured
 from causalsys.rootcause.attribution_judged import of_mechanisms
-from causalsys.rootcause.attribution_result import ChangeAttribution, Contributions
+from causalsys.rootcause.attribution_result import ChangeAttribution, ShapleyValues
 from causalsys.rootcause.attribution_sweep import Sweep
 from causalsys.rootcause.attribution_turns import design_of, repeated
 
@@ -128,7 +128,7 @@ def attribute_change(
     )
 
 
-def _played(game: MechanismGame, *, precision: float, level: float) -> Contributions:
+def _played(game: MechanismGame, *, precision: float, level: float) -> ShapleyValues:
     """Play often enough, and once under every member."""
     sweep, members = game.sweep, game.old.members
     places = [sweep.players.index(name) for name in game.players]
@@ -136,7 +136,7 @@ def _played(game: MechanismGame, *, precision: float, level: float) -> Contribut
     if not game.players:
         none = np.zeros((1, len(sweep.players)))
         by = np.zeros((members, 1, len(sweep.players)))
-        return Contributions(sweep.players, none, np.zeros(1), none, 2, by, members, level)
+        return ShapleyValues(sweep.players, none, np.zeros(1), none, 2, by, members, level)
     least = game.functional.least(game.marginal(game.old))
 
     def play(turn: int) -> tuple[Tensor, Tensor]:
@@ -148,7 +148,7 @@ def _played(game: MechanismGame, *, precision: float, level: float) -> Contribut
     first = design_of(len(game.players), game.seed, 0)
     every, _ = game.play(first, turn=0, members=torch.arange(members))
     by_member = torch.stack([_placed(each[:, None], places, shape) for each in every.T])
-    return Contributions(
+    return ShapleyValues(
         sweep.players,
         turns.mean(0).T.numpy(),
         totals.mean(0).numpy(),
@@ -161,7 +161,7 @@ def _played(game: MechanismGame, *, precision: float, level: float) -> Contribut
 
 
 def _placed(some: Tensor, places: list[int], shape: tuple[int, int]) -> Tensor:
-    """Contributions of the players among those of all variables."""
+    """ShapleyValues of the players among those of all variables."""
     found = some.new_zeros(shape)
     found[places] = some
     return found

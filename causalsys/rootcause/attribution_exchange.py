@@ -45,7 +45,7 @@ class MechanismGame:
     seed: int
 
     def play(self, design: Design, *, turn: int, members: Tensor) -> tuple[Tensor, Tensor]:
-        """Contributions `[player, member]` and the whole change `[member]`.
+        """ShapleyValues `[player, member]` and the whole change `[member]`.
 
         Args:
             design: Which coalitions.

@@ -18,8 +18,8 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Contributions:
-    """Contributions that add up to a total, with two separate causes of doubt.
+class ShapleyValues:
+    """ShapleyValues that add up to a total, with two separate causes of doubt.
 
     Attributes:
         names: The variables.
@@ -73,7 +73,7 @@ class AnomalyAttribution:
 
     target: str
     measure: str
-    contributions: Contributions
+    contributions: ShapleyValues
     index: pd.Index[Any]
     verdict: Verdict
     notes: tuple[str, ...] = ()
@@ -135,7 +135,7 @@ class ChangeAttribution:
 
     target: str
     measure: str
-    contributions: Contributions
+    contributions: ShapleyValues
     changed: dict[str, bool]
     p_values: dict[str, float]
     verdict: Verdict
@@ -179,7 +179,7 @@ class ChangeAttribution:
         return "\n".join([*lines, *self.notes, str(self.verdict)])
 
 
-def _frame(found: Contributions, index: pd.Index[Any]) -> pd.DataFrame:
+def _frame(found: ShapleyValues, index: pd.Index[Any]) -> pd.DataFrame:
     import pandas as pd
 
     ends, fit = found.interval().reshape(-1, 2), found.fit_interval().reshape(-1, 2)
@@ -200,4 +200,4 @@ def _frame(found: Contributions, index: pd.Index[Any]) -> pd.DataFrame:
     )
 
 
-__all__ = ["AnomalyAttribution", "ChangeAttribution", "Contributions"]
+__all__ = ["AnomalyAttribution", "ChangeAttribution", "ShapleyValues"]

@@ -35,7 +35,7 @@ def repeated(play: Play, *, precision: float, least: float | Tensor) -> tuple[Te
     They are judged by their root mean square: the largest of many is known worst.
 
     Args:
-        play: Contributions `[player, case]` and totals `[case]` of one repetition.
+        play: ShapleyValues `[player, case]` and totals `[case]` of one repetition.
         precision: The share.
         least: What a total counts as at least.
 

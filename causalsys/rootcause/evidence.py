@@ -21,7 +21,7 @@ slope may be off by .3, 1 or 3 standard units, or be any that its declared prior
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -104,25 +104,12 @@ def evidence_again(
     at = [window.names.index(name) for name in names]
     new = evidence_of(window, at)
 
-    def merged(old: Tensor, fresh: Tensor) -> Tensor:
-        moved = old[order]
-        moved[at] = fresh
+    def merged(values: Sequence[Tensor]) -> Tensor:
+        moved = values[0][order]
+        moved[at] = values[1]
         return moved
 
-    def account(old: Account, fresh: Account) -> Account:
-        return Account(
-            *(merged(getattr(old, i.name), getattr(fresh, i.name)) for i in fields(Account))
-        )
-
-    return _spoken(
-        window,
-        Evidence(
-            merged(found.log_bayes_factor, new.log_bayes_factor),
-            merged(found.log_kept, new.log_kept),
-            account(found.kept, new.kept),
-            account(found.changed, new.changed),
-        ),
-    )
+    return _spoken(window, _combined([found, new], merged))
 
 
 def _spoken(window: Window, found: Evidence) -> Evidence:
@@ -172,16 +159,22 @@ def _together(parts: Sequence[tuple[Tensor, Evidence]]) -> Evidence:
             whole[which] = value
         return whole
 
+    return _combined([part for _, part in parts], placed)
+
+
+def _combined(parts: Sequence[Evidence], combine: Callable[[Sequence[Tensor]], Tensor]) -> Evidence:
+    """One evidence of several, tensor by tensor."""
+
     def account(accounts: Sequence[Account]) -> Account:
         return Account(
-            *(placed([getattr(each, item.name) for each in accounts]) for item in fields(Account))
+            *(combine([getattr(each, item.name) for each in accounts]) for item in fields(Account))
         )
 
     return Evidence(
-        placed([part.log_bayes_factor for _, part in parts]),
-        placed([part.log_kept for _, part in parts]),
-        account([part.kept for _, part in parts]),
-        account([part.changed for _, part in parts]),
+        combine([part.log_bayes_factor for part in parts]),
+        combine([part.log_kept for part in parts]),
+        account([part.kept for part in parts]),
+        account([part.changed for part in parts]),
     )
 
 

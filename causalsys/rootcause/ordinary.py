@@ -53,20 +53,20 @@ class Ordinary:
 
 
 def ordinary(
-    residuals: Sequence[Tensor], deviations: Sequence[Tensor], *, rows: int, blocks: int
+    residuals: Sequence[Tensor], least: Sequence[Tensor], *, rows: int, blocks: int
 ) -> Ordinary:
     """Estimate scales, drift and tails from the normal period.
 
     Args:
         residuals: Each variable's residuals in the normal rows, in their order.
-        deviations: Each variable's smallest step that can be told, a scalar; see `resolution`.
+        least: Each variable's smallest step that can be told, a scalar; see `resolution`.
         rows: How many rows an incident's window has.
         blocks: How many blocks of rows these are averaged to.
     """
     scale, sums, squares, counts = [], [], [], []
-    for residual, least in zip(residuals, deviations, strict=True):
+    for residual, step in zip(residuals, least, strict=True):
         cut = windows(residual, rows=rows, blocks=blocks)
-        unit = torch.maximum(_spread(cut.flatten()), least)
+        unit = torch.maximum(_spread(cut.flatten()), step)
         cut = cut / unit
         scale.append(unit)
         sums.append(cut.sum(1))
@@ -97,8 +97,9 @@ def ordinary(
 def windows(series: Tensor, *, rows: int, blocks: int) -> Tensor:
     """Cut a series into windows of `rows`, each averaged to `blocks`: `[window, block]`.
 
-    A series that is too short for eight windows gives windows of single rows with the spacing
-    that it allows, since a scale without drift is better than none.
+    A series shorter than one window gives one all the same, of as many shorter blocks, since a
+    scale without drift is better than none; one of fewer rows than blocks gives none. What is left
+    over is left out at the start.
     """
     count = len(series) // rows
     if count < 1:

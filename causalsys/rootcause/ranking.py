@@ -18,7 +18,7 @@ from causalsys.rootcause.finding import Cause, Finding, Kind
 from causalsys.rootcause.path import path_of
 from causalsys.rootcause.periods import Periods
 from causalsys.rootcause.readings import Restored, readings
-from causalsys.rootcause.window import Window
+from causalsys.rootcause.window import Window, distances
 from causalsys.rootcause.words import assumptions
 
 _SHOWS = 0.1
@@ -65,7 +65,7 @@ def ranked(
     depth = _depths(window, changes)
     expected = dict(zip(changes.components, given.mean(0).tolist(), strict=True))
     ranking = sorted(
-        (_scaled(cause, moved) for cause in found),
+        (replace(cause, probability=moved * cause.probability) for cause in found),
         key=lambda c: (
             -c.probability,
             -round(expected[c.name], 6),
@@ -124,6 +124,7 @@ def _cause(
     given: Tensor,
     winner: Tensor,
 ) -> Cause:
+    """One component, its probability being given that the target moved."""
     name = changes.components[index]
     members = torch.tensor(changes.members[index])
     mine = changes.changed[:, members] & (changes.blamed[:, members] == index)
@@ -166,21 +167,9 @@ def _cause(
     )
 
 
-def _scaled(cause: Cause, moved: float) -> Cause:
-    return replace(cause, probability=moved * cause.probability)
-
-
 def _depths(window: Window, changes: Changes) -> dict[str, int]:
     """How far each component is from the target, by the longest of its variables' shortest ways."""
-    assert window.target is not None
-    distance = {window.target: 0}
-    open_ = [window.target]
-    while open_:
-        here = open_.pop(0)
-        for parent in window.cells[here].parents:
-            if parent not in distance:
-                distance[parent] = distance[here] + 1
-                open_.append(parent)
+    distance = distances(window)
     found = dict.fromkeys(changes.components, 0)
     for place, name in enumerate(window.names):
         component = component_of(window, name)

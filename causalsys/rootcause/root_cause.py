@@ -50,6 +50,23 @@ def root_cause(
             target.
         QueryError: The model has states or lags, or the target is no logged number.
         UnknownNameError: The target is not in the model.
+
+    Example:
+        >>> import causalsys as cs, numpy as np, pandas as pd
+        >>> rng = np.random.default_rng(0)
+        >>> def rows(count, fault=0.0):
+        ...     pay, cart = rng.normal(50, 2, count) + fault, rng.normal(30, 2, count)
+        ...     page = pay + cart + rng.normal(10, 1, count)
+        ...     return pd.DataFrame({"pay": pay, "cart": cart, "page": page})
+        >>> normal, incident = rows(400), rows(10, fault=np.repeat([0, 40], [3, 7]))
+        >>> ms = cs.Observed(cs.Real("ms"), mechanism=cs.Linear())
+        >>> model = cs.SCM.from_graph([("pay", "page"), ("cart", "page")], default=ms)
+        >>> found = root_cause(model.fit(normal), incident, target="page", normal=normal)
+        >>> found.ranking[0].name, found.alarm, found.ranking[0].share > 0.9
+        ('pay', True, True)
+
+    Source: the design is told in docs/root_cause.md; its parts, each with its source, in the
+        modules that this one calls.
     """
     draws, seed = count(draws, "draws"), count(seed, "seed", least=0)
     if seed >= _SEEDS:

@@ -13,13 +13,14 @@ need no edge to move together.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
 from causalsys.rootcause.changes import component_of, seen_children
 from causalsys.rootcause.evidence import Evidence, evidence_of
-from causalsys.rootcause.window import Window, with_edges
+from causalsys.rootcause.window import Window, distances, with_edges
+from causalsys.scm.order import reached
 
 _MOST = 24
 """Variables that are looked at: those that changed most clearly."""
@@ -38,8 +39,11 @@ def suspects(window: Window, found: Evidence) -> tuple[tuple[int, int], ...]:
     left = set(some)
     while True:
         # An edge that was added brings its cause within reach of the target: that is asked next.
-        depth, below = _depths(window, added), _below(window, added)
-        near = [p for p in left if depth[p] < math.inf]
+        known = distances(window, added)
+        depth = {p: known.get(p, math.inf) for p in some}
+        effects = _below(window, added)
+        below = {p: effects(p) for p in some}
+        near = [p for p in left if p in known]
         if not near:
             return tuple(added)
         effect = min(near, key=lambda p: (depth[p], window.names[p]))
@@ -49,8 +53,8 @@ def suspects(window: Window, found: Evidence) -> tuple[tuple[int, int], ...]:
             for p in some
             if (-depth[p], p) < (-depth[effect], effect)
             and p not in window.cells[effect].parents
-            and effect not in below[p]
-            and p not in below[effect]
+            and window.names[effect] not in below[p]
+            and window.names[p] not in below[effect]
             and not any({p, effect} <= children for children in confounded)
             and component_of(window, window.names[p]) != component_of(window, window.names[effect])
         ]
@@ -81,42 +85,16 @@ def _shown(window: Window, cause: int, effect: int) -> float:
     return -0.5 * rows * math.log(max(1 - together**2, 1e-12)) - 0.5 * math.log(rows)
 
 
-def _depths(window: Window, added: Sequence[tuple[int, int]]) -> list[float]:
-    """How many edges each variable is from the target; infinite where no path leads to it."""
-    causes = [list(cell.parents) for cell in window.cells]
-    for cause, effect in added:
-        causes[effect].append(cause)
-    distance: list[float] = [math.inf] * len(window.cells)
-    assert window.target is not None
-    distance[window.target] = 0
-    open_ = [window.target]
-    while open_:
-        here = open_.pop(0)
-        for parent in causes[here]:
-            if distance[parent] == math.inf:
-                distance[parent] = distance[here] + 1
-                open_.append(parent)
-    return distance
-
-
-def _below(window: Window, added: Sequence[tuple[int, int]]) -> list[set[int]]:
-    """All effects of each variable."""
-    effects: list[set[int]] = [set() for _ in window.cells]
-    for place, cell in enumerate(window.cells):
+def _below(window: Window, added: Sequence[tuple[int, int]]) -> Callable[[int], set[str]]:
+    """All effects of a variable, by their names."""
+    names = window.names
+    effects: dict[str, list[str]] = {name: [] for name in names}
+    for cell in window.cells:
         for parent in cell.parents:
-            effects[parent].add(place)
+            effects[names[parent]].append(cell.name)
     for cause, effect in added:
-        effects[cause].add(effect)
-    found: list[set[int]] = []
-    for place in range(len(effects)):
-        reached: set[int] = set()
-        open_ = [place]
-        while open_:
-            for effect in effects[open_.pop()] - reached:
-                reached.add(effect)
-                open_.append(effect)
-        found.append(reached)
-    return found
+        effects[names[cause]].append(names[effect])
+    return lambda place: reached([names[place]], effects)
 
 
 __all__ = ["suspects"]

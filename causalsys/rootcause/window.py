@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -189,6 +190,28 @@ def _contrasted(excess: Tensor, profile: Tensor, normal: Tensor, *, rows: int) -
     return bool(excess.var(correction=0) > moves)
 
 
+def distances(window: Window, edges: Sequence[tuple[int, int]] = ()) -> dict[int, int]:
+    """How many edges each variable is from the target, for those that a path leads from.
+
+    Args:
+        window: The window, which has a target.
+        edges: Further edges, from cause to effect.
+    """
+    assert window.target is not None
+    causes = [list(cell.parents) for cell in window.cells]
+    for cause, effect in edges:
+        causes[effect].append(cause)
+    distance = {window.target: 0}
+    open_ = deque(distance)
+    while open_:
+        here = open_.popleft()
+        for cause in causes[here]:
+            if cause not in distance:
+                distance[cause] = distance[here] + 1
+                open_.append(cause)
+    return distance
+
+
 def with_edges(window: Window, edges: Sequence[tuple[int, int]]) -> Window:
     """The window with edges that the graph lacks, from cause to effect, in a causal order again.
 
@@ -308,4 +331,4 @@ def _spread(values: Tensor, least: Tensor) -> Tensor:
     return torch.maximum(1.4826 * (values - values.median()).abs().median(), least)
 
 
-__all__ = ["Cell", "Window", "window_of", "with_edges"]
+__all__ = ["Cell", "Window", "distances", "window_of", "with_edges"]

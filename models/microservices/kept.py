@@ -158,7 +158,14 @@ def _numbers(frame: pd.DataFrame, positions: Sequence[int]) -> dict[int, NDArray
             found=f"cells that are no numbers ({error})",
             mend="Give numbers, and NaN where nothing was seen.",
         ) from error
-    values = np.where(np.isfinite(values), values, np.nan)
+    infinite = np.isinf(values)
+    if infinite.any():
+        row, column = (int(at[0]) for at in np.nonzero(infinite))
+        raise DataError(
+            str(part.columns[column]),
+            found=f"an infinite value in row {part.index[row]!r}",
+            mend="Give the number, or NaN where nothing was seen.",
+        )
     return {position: values[:, n] for n, position in enumerate(positions)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -175,7 +176,8 @@ def test_parts_of_rows_and_draws_do_not_matter(
     frame = _chain(400, seed=2)
     model = _linear(CHAIN, cs.Quadratic()).fit(frame, ensemble=2)
     whole = attribute_anomalies(model, rows, target="z", draws=100)
-    monkeypatch.setattr("causalsys.rootcause.attribution_game._CELLS", 128)
+    game = importlib.import_module("causalsys.rootcause.attribution_game")
+    monkeypatch.setattr(game, "_CELLS", 128)
     parts = attribute_anomalies(model, rows, target="z", draws=100)
     assert parts.values == pytest.approx(whole.values, abs=1e-9)
 
