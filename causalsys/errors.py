@@ -14,6 +14,7 @@ CausalSysError
 │   ├── EvidenceError       the rows given as evidence
 │   ├── InterventionError   what `do` asks for
 │   └── NotIdentifiedError  graph, shapes and data together cannot carry an answer
+├── PredictorError          a predictor that fails, or whose answers cannot be used
 ├── EngineError             where the work ran: a worker was lost
 └── SavedModelError         a file that is cut short, altered, too new, or of another model
 ```
@@ -115,6 +116,10 @@ class InterventionError(QueryError):
 
 class NotIdentifiedError(QueryError):
     """Graph, shapes and data together cannot carry an answer; the message holds the verdict."""
+
+
+class PredictorError(CausalSysError):
+    """A predictor raises, or answers with the wrong shape, a NaN, or no numbers."""
 
 
 class EngineError(CausalSysError):

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 import torch
 
+from causalsys.data.apart import check_apart
 from causalsys.data.read import as_frame, read
 from causalsys.data.table import Layout, Table
 from causalsys.errors import EvidenceError, QueryError
 from causalsys.fit.fitted import Fitted
 from causalsys.query.ask import sample
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _FEWEST = 8
 """Normal rows that a scale can be told from."""
@@ -59,7 +55,7 @@ def read_periods(
     if normal is None:
         rows = _drawn_from(fitted, seed)
     else:
-        _check_apart(as_frame(incident)[0], as_frame(normal, what="normal")[0])
+        check_apart(as_frame(incident)[0], as_frame(normal, what="normal")[0])
         rows = read(fitted.schema, normal, purpose="evidence")
     if rows.rows < _FEWEST:
         raise EvidenceError(
@@ -101,32 +97,6 @@ def _drawn_from(fitted: Fitted, seed: int) -> Table:
     }
     weight = torch.ones(_DRAWN, dtype=torch.float64)
     return Table(fitted.schema, values, {}, weight, Layout.single(_DRAWN), answer.index)
-
-
-def _check_apart(incident: pd.DataFrame, normal: pd.DataFrame) -> None:
-    """Refuse rows that are in both periods: the incident would be compared with itself."""
-    import pandas as pd
-
-    shared = incident.index.intersection(normal.index)
-    if shared.empty:
-        return
-    columns = incident.columns.intersection(normal.columns)
-    # Whole numbers may only count the rows of each period: then labels alone prove nothing.
-    counted = all(pd.api.types.is_integer_dtype(each.index) for each in (incident, normal))
-    both = shared
-    if counted:
-        here, there = incident.loc[shared, columns], normal.loc[shared, columns]
-        some = here.notna()
-        equal = (here.astype(object) == there.astype(object)) & some
-        both = shared[(equal | ~some).all(axis=1) & some.any(axis=1)]
-        # One row in many may be alike by chance where values are few; the same rows all are.
-        both = both if len(both) == some.any(axis=1).sum() else both[:0]
-    if len(both) and len(columns):
-        raise EvidenceError(
-            "incident",
-            found=f"{len(both)} of its rows in the normal period too (the first: {both[0]})",
-            mend="Take them out of the normal period.",
-        )
 
 
 __all__ = ["Periods", "read_periods"]

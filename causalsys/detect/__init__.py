@@ -1,0 +1,1 @@
+"""DETECT: is something wrong? Alarms by mechanism, calibrated intervals, density, slices."""
