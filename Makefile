@@ -8,7 +8,7 @@ PIP   := $(BIN)/python -m pip install -qq -c constraints.txt
 SOLO  := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format types floors check bench bench-trust bench-simulation bench-rootcause record-redis clean
+.PHONY: help install demo test test-slow lint format types floors check bench bench-trust bench-simulation bench-rootcause bench-mispredictions record-redis clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench-simulation: $(VENV)/.installed-bench ## simulated traces against the syste
 
 bench-rootcause: $(VENV)/.installed-bench ## root cause of simulated incidents, and PetShop's where its data are (hours)
 	@$(SOLO) $(BIN)/python -m benchmarks.rootcause
+
+bench-mispredictions: $(VENV)/.installed-bench ## generated mispredictions, and a real one where its data are (an hour)
+	@$(SOLO) $(BIN)/python -m benchmarks.mispredictions
 
 record-redis: install ## record the Redis case study again (needs redis-server)
 	@$(BIN)/python -m case_studies.redis_persistence.record

@@ -19,6 +19,7 @@ _GROUPS = (
     ("trust", "Trust", "make bench-trust"),
     ("simulation", "Simulation", "make bench-simulation"),
     ("rootcause", "Root cause", "make bench-rootcause"),
+    ("mispredictions", "Mispredictions", "make bench-mispredictions"),
 )
 
 
