@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from causalsys.audit.attribute import Method, attribute
+from causalsys.audit.attribute_outcome import Of
+from causalsys.audit.attribute_result import RowAttribution
 from causalsys.audit.predictor import predictor_of
 from causalsys.audit.subject import Subject
 from causalsys.detect.loss import Loss, Values, loss_of
@@ -34,6 +37,81 @@ class Audit:
 
     subject: Subject
     notes: tuple[str, ...] = ()
+
+    def attribute(
+        self,
+        rows: object,
+        *,
+        of: Of = "prediction",
+        method: Method = "do",
+        permutations: int | None = None,
+        background: object = None,
+        seed: int = 0,
+    ) -> RowAttribution:
+        """What each variable contributes to the predictions, or to the errors, of rows.
+
+        With "do", a coalition of variables is set to what the row has, all others follow from
+        their causes and from noise of the fitted model, and a coalition is worth the mean
+        outcome; contributions are the Shapley values. Causes of what the predictor reads are
+        among the variables, so that they get what they contribute through it. The parameters
+        are the best estimate.
+
+        Args:
+            rows: A frame or a mapping of columns: whatever is set or read, in every row.
+            of: "prediction", or "error": the loss, which needs the truth, and of which the
+                target's own noise has its part.
+            method: "do", or "shap": the shap library's permutation explainer, for comparison.
+            permutations: How many orders of the variables, each with its reverse. By default
+                every coalition of up to 8 variables, and 32 orders of more; for "shap" its
+                own default.
+            background: The reference population: how many draws of the model, by default 100.
+                For "shap" it may be rows.
+            seed: Fixes all draws.
+
+        Returns:
+            The contributions `[row, variable]` in the outcome's unit; each row's sum to its
+            outcome less the baseline. `gives_up` says what the method does not have.
+
+        Raises:
+            QueryError: An argument is none that can be used, or shap is not installed.
+            MissingColumnError: A cause of what is read has no column.
+            EvidenceError: A value is missing in a row.
+            PredictorError: The predictor fails.
+            NotIdentifiedError: Latents act on what is read, and data cannot tell it apart.
+
+        Example:
+            >>> import causalsys as cs, numpy as np, pandas as pd
+            >>> from causalsys.audit.audit import audit
+            >>> class Chain(cs.SCM):
+            ...     load = cs.Observed(cs.Real(), mechanism=cs.Linear())
+            ...     queue = cs.Observed(cs.Real(), parents=[load], mechanism=cs.Linear())
+            ...     delay = cs.Observed(cs.Real(), parents=[queue], mechanism=cs.Linear())
+            >>> rng = np.random.default_rng(0)
+            >>> load = rng.normal(size=1000)
+            >>> queue = load + rng.normal(size=1000)
+            >>> rows = pd.DataFrame({"load": load, "queue": queue, "delay": 2 * queue})
+            >>> rows["delay"] += rng.normal(size=1000)
+            >>> audited = audit(
+            ...     Chain.fit(rows), lambda r: 2 * r["queue"], target="delay", inputs=["queue"]
+            ... )
+            >>> row = {"load": [3.0], "queue": [3.0]}
+            >>> {k: round(v) for k, v in audited.attribute(row).of_row(0).items()}
+            {'load': 3, 'queue': 3}
+            >>> {k: round(v) for k, v in audited.attribute(row, method="shap").of_row(0).items()}
+            {'queue': 6}
+
+        Source: Jung, Kasiviswanathan, Tian, Janzing, Blöbaum and Bareinboim, "On measuring causal
+        contributions via do-interventions" (ICML 2022).
+        """
+        return attribute(
+            self.subject,
+            rows,
+            of=of,
+            method=method,
+            permutations=permutations,
+            background=background,
+            seed=seed,
+        )
 
 
 def audit(
