@@ -1,0 +1,149 @@
+"""From many candidates to few: shorter conjunctions, and no two with nearly the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalsys.detect.slice_columns import Columns
+from causalsys.detect.slice_conditions import Conditions, Mask, joined
+from causalsys.detect.slice_significance import contrast
+
+_CLEARLY = 3.0
+"""An end of a conjunction stays if the rows it shuts out are better by a t of this: it was
+chosen among many to look so."""
+_WITHIN = 0.95
+"""A slice lies within another if so much of it does."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A conjunction that may be a slice.
+
+    Attributes:
+        conditions: The conjunction.
+        held: Its rows in the half that is searched.
+        statistic: Welch's t of its error against the rest, there.
+        methods: Which searches found it.
+        aliases: Conjunctions over other columns with nearly the same rows.
+    """
+
+    conditions: Conditions
+    held: Mask
+    statistic: float
+    methods: tuple[str, ...]
+    aliases: tuple[Conditions, ...] = ()
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns that it is about."""
+        return frozenset(each.column for each in self.conditions)
+
+
+def candidates(
+    found: Iterable[tuple[str, Conditions]],
+    columns: Columns,
+    errors: NDArray[np.float64],
+    *,
+    least: int,
+) -> list[Candidate]:
+    """Shortened conjunctions with enough rows in and out, the clearest first.
+
+    Args:
+        found: The method and the conjunction.
+        columns: The columns of the rows that were searched.
+        errors: Of those rows.
+        least: Fewest rows.
+    """
+    known: dict[Conditions, Candidate] = {}
+    for method, conditions in found:
+        short = _shortened(conditions, columns, errors)
+        if short in known:
+            one = known[short]
+            known[short] = replace(one, methods=tuple(sorted({*one.methods, method})))
+            continue
+        held = columns.hold(short)
+        if not short or held.sum() < least or (~held).sum() < least:
+            continue
+        statistic = contrast(errors, held).statistic
+        if statistic > 0:
+            known[short] = Candidate(short, held, statistic, (method,))
+    return sorted(known.values(), key=lambda c: (-c.statistic, len(c.conditions), str(c)))
+
+
+def _shortened(conditions: Conditions, columns: Columns, errors: NDArray[np.float64]) -> Conditions:
+    """Without the ends that shut out no clearly better rows, the least clear dropped first."""
+    atoms = [atom for each in conditions for atom in each.atoms()]
+    while len(atoms) > 1:
+        whole = columns.hold(atoms)
+        gains = []
+        for at in range(len(atoms)):
+            shut = columns.hold(atoms[:at] + atoms[at + 1 :]) & ~whole
+            gain = contrast(errors, whole, shut).statistic if shut.sum() > 1 else 0.0
+            gains.append(gain if np.isfinite(gain) else (_CLEARLY if gain > 0 else 0.0))
+        worst = int(np.argmin(gains))
+        if gains[worst] >= _CLEARLY:
+            break
+        del atoms[worst]
+    return joined(atoms)
+
+
+def apart(
+    found: list[Candidate],
+    errors: NDArray[np.float64],
+    *,
+    alike: float,
+    across: bool,
+) -> list[Candidate]:
+    """Leave out what says again what a clearer slice says.
+
+    Args:
+        found: The clearest first.
+        errors: Of the rows that were searched.
+        alike: Slices with this Jaccard index of rows are one.
+        across: Whether that holds of slices over different columns too: those become aliases.
+    """
+    kept: list[Candidate] = []
+    for each in found:
+        twin = next((at for at, one in enumerate(kept) if _twins(one, each, alike, across)), None)
+        if twin is None:
+            kept.append(each)
+            continue
+        one = kept[twin]
+        new = (each.conditions,) if each.columns != one.columns else ()
+        methods = tuple(sorted({*one.methods, *(each.methods if not new else ())}))
+        kept[twin] = replace(one, aliases=(*one.aliases, *new), methods=methods)
+    told = [one for one in kept if not any(_says_all(other, one, errors) for other in kept)]
+    return told or kept
+
+
+def _twins(one: Candidate, other: Candidate, alike: float, across: bool) -> bool:
+    if not across and one.columns != other.columns:
+        return False
+    both = (one.held & other.held).sum()
+    return bool(both >= alike * (one.held | other.held).sum())
+
+
+def _says_all(one: Candidate, other: Candidate, errors: NDArray[np.float64]) -> bool:
+    """Whether `other` is `one` made wider or narrower to no purpose.
+
+    Wider: beyond `one` its rows are no worse than rows outside both. Narrower: its rows are no
+    worse than the rest of `one`. Only where one is about the other's columns and more: a slice
+    over other columns may be the cause of both.
+    """
+    if one is other:
+        return False
+    both = one.held & other.held
+    if one.columns >= other.columns and both.sum() >= _WITHIN * one.held.sum():
+        beyond, outside = other.held & ~one.held, ~(one.held | other.held)
+        return contrast(errors, beyond, outside).statistic < _CLEARLY
+    if one.columns <= other.columns and both.sum() >= _WITHIN * other.held.sum():
+        rest = one.held & ~other.held
+        return contrast(errors, both, rest).statistic < _CLEARLY
+    return False
+
+
+__all__ = ["Candidate", "apart", "candidates"]
