@@ -18,6 +18,7 @@ from causalsys.fit.independence import independent_of
 from causalsys.fit.joint import Scope
 from causalsys.fit.markov.fit import fit_markov
 from causalsys.fit.markov.place import has_chain
+from causalsys.fit.mixture import Mixture, maximise_mixture
 from causalsys.fit.parts import Parts
 from causalsys.fit.posterior import summed_out
 from causalsys.fit.program import noise_size
@@ -90,6 +91,12 @@ def fit_district(
         return _exact(block, fitted, best, Factors.of(fitted).log_likelihood(), weight)
     if is_categorical(scope):
         best = maximise_classes(scope, weight=weight, generator=generator)
+        fitted = scope.with_mechanisms(best.mechanisms)
+        return _exact(block, fitted, best, summed_out(fitted, {}), weight)
+    mixture = Mixture.of(scope, weight)
+    if mixture is not None:
+        old = before.mechanisms if before is not None else None
+        best = maximise_mixture(mixture, weight=weight, generator=generator, before=old)
         fitted = scope.with_mechanisms(best.mechanisms)
         return _exact(block, fitted, best, summed_out(fitted, {}), weight)
     guide = _guide_of(block, scope, table)
@@ -189,7 +196,7 @@ def _exact(block: Block, fitted: Scope, best: Maximum, likelihood: Tensor, weigh
         log_likelihood=float((weight[0] * likelihood[0]).sum() / weight[0].sum()),
         restarts=best.attempts,
         agreeing=best.agreeing,
-        converged=True,
+        converged=best.converged,
     )
     return Parts(dict(best.mechanisms), (), _reports(block, fitted), (report,))
 

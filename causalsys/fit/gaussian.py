@@ -39,11 +39,13 @@ class Maximum:
         mechanisms: With all members' parameters.
         agreeing: How many attempts ended in the best optimum.
         attempts: How many were made.
+        converged: Whether nothing more was to be gained at the end.
     """
 
     mechanisms: Mapping[str, Mechanism]
     agreeing: int
     attempts: int
+    converged: bool = True
 
 
 def maximise(scope: Scope, *, weight: Tensor, generator: torch.Generator) -> Maximum:

@@ -65,20 +65,22 @@ class Before:
 
     Attributes:
         mechanisms: The mechanisms of its variables.
-        guide: The guide of its latents.
+        guide: The guide of its latents; None where its likelihood is exact.
         report: How that fit went; its restarts were the search for an optimum.
     """
 
     mechanisms: Mapping[str, Mechanism]
-    guide: Guide
+    guide: Guide | None
     report: DistrictReport
 
     @classmethod
     def of(cls, fitted: Fitted, block: Block) -> Before | None:
-        """A block's last fit; None unless it was variational, with a guide of its latents."""
+        """A block's last fit; None where a fit cannot go on from it."""
         reports = [r for r in fitted.diagnostics.districts if r.latents == block.latents]
         guides = [g for g in fitted.guides if set(g.latents) <= set(block.latents)]
-        if len(reports) != 1 or len(guides) != 1 or reports[0].method != "variational":
+        wanted = 0 if reports and reports[0].method == "exact" else 1
+        if len(reports) != 1 or len(guides) != wanted:
             return None
         names = (*block.latents, *block.variables)
-        return cls({name: fitted.mechanisms[name] for name in names}, guides[0], reports[0])
+        guide = guides[0] if guides else None
+        return cls({name: fitted.mechanisms[name] for name in names}, guide, reports[0])

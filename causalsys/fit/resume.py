@@ -26,7 +26,7 @@ def resume(district: District, before: Before, *, training: Training) -> Outcome
         training: How a search would run.
     """
     old, new = before.guide, district.guide
-    if new is None or (old.latents, old.sizes, dict(old.inputs)) != (
+    if old is None or new is None or (old.latents, old.sizes, dict(old.inputs)) != (
         new.latents,
         new.sizes,
         dict(new.inputs),

@@ -12,6 +12,7 @@ from causalsys.mechanisms.chain import ChainMechanism
 from causalsys.mechanisms.count import CountMechanism
 from causalsys.mechanisms.custom import build_custom
 from causalsys.mechanisms.lasting_normal import LastingNormalMechanism
+from causalsys.mechanisms.levelled import LevelledMechanism
 from causalsys.mechanisms.linear import LinearMechanism
 from causalsys.mechanisms.logged import LoggedMechanism
 from causalsys.mechanisms.low_rank import LowRankMechanism
@@ -92,6 +93,8 @@ def family_of(
     if isinstance(spec, specs.Marginal):
         return _marginal(support, parents)
     family = _FAMILIES.get(type(spec))
+    if isinstance(spec, specs.Linear) and spec.level:
+        family = LevelledMechanism
     if family is None:
         raise DeclarationError(
             type(spec).__name__,

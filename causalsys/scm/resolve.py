@@ -13,6 +13,7 @@ from causalsys.errors import CycleError, DeclarationError, SupportError, Unknown
 from causalsys.scm.absorb import absorb
 from causalsys.scm.declaration import Declaration, Node, ParentRef
 from causalsys.scm.dynamics import check_dynamics, itself
+from causalsys.scm.level_options import check_level_options
 from causalsys.scm.order import causal_order, some_cycle
 from causalsys.scm.slope_priors import check_slope_priors
 from causalsys.scm.specs import Dynamics, Marginal, ProbabilityTable, StandardNormal
@@ -60,6 +61,7 @@ def resolve(
         check_structures(node, declaration)
         _check_mechanism(node)
         check_slope_priors(node, declaration)
+        check_level_options(node, declaration)
         check_dynamics(node, nodes)
         _check_place(node, declaration)
         _check_initial(node, declaration)

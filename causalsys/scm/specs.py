@@ -77,20 +77,42 @@ class Linear(_Linked):
             of the value per unit of the parent; a mapping, kept as sorted triples. Other slopes
             stay flat. A slope that the data do not show (a constant parent, collinear ones) then
             keeps its prior's spread in the members. Only for the identity link.
+        scale_by: A categorical parent; each of its levels has a noise scale of its own, besides
+            the offset that it has anyway.
+        by: A categorical parent; each of its levels has a line of its own: the constant, the
+            slopes of the other parents and the noise scale.
 
     Raises:
-        DeclarationError: A deviation is not positive, or the link is not the identity.
+        DeclarationError: A deviation is not positive, or the link is not the identity; or levels
+            are told apart together with a prior, a memory or an empirical noise.
 
     Example:
         >>> Linear(prior={"payment/latency": (1.0, 0.5)}).prior
         (('payment/latency', 1.0, 0.5),)
+        >>> Linear(scale_by="host").level
+        'host'
     """
 
     memory: bool = False
     prior: SlopePriors | Mapping[str, tuple[float, float]] = ()
+    scale_by: str | None = None
+    by: str | None = None
+
+    @property
+    def level(self) -> str | None:
+        """The parent whose levels have noise scales (or whole lines) of their own."""
+        return self.by or self.scale_by
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prior", slope_priors(self.prior))
+        mixed = self.memory or self.prior or self.noise != "normal"
+        if (self.by and self.scale_by) or (self.level and mixed):
+            raise DeclarationError(
+                "Linear",
+                found=f"by={self.by!r}, scale_by={self.scale_by!r} with noise={self.noise!r}, "
+                f"memory={self.memory}, prior={self.prior!r}",
+                mend="Give one of by and scale_by, with normal noise and no prior or memory.",
+            )
         if self.prior and (self.link != "identity" or self.memory):
             raise DeclarationError(
                 "Linear",
