@@ -120,14 +120,12 @@ class Guarded:
         rails = {FAILED: int(failed.sum())}
         for rail, watch in zip(self.rails, self._watches, strict=True):
             found = rail.judge(proposal, watch(given)[0])
-            here = found.alarm.expand(proposal.shape)
-            proposal = found.proposal
-            rails[rail.name] = int(here.sum())
-            if found.mended:
-                mended = mended | here
-                continue
+            here, proposal = found.alarm.expand(proposal.shape), found.proposal
             alarm = alarm | here
             at_once = at_once | here if found.at_once else at_once
+            if found.mended is not None:
+                mended, here = mended | found.mended, here | found.mended
+            rails[rail.name] = int(here.sum())
         held = self.hold.step(was["held"], alarm)
         takes = held.active | at_once
         self._count(held, takes, mended & ~takes, rails=rails, told=told)

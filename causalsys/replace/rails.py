@@ -50,16 +50,17 @@ class Objection:
     """What a rail says to a proposal.
 
     Attributes:
-        alarm: Where it objects, boolean, broadcastable to the decision.
+        alarm: Where it wants the fallback, boolean, broadcastable to the decision.
         proposal: The proposal, mended where the rail mends.
-        at_once: Whether the decision must not be taken where it objects, whatever the hysteresis.
-        mended: Whether it has mended what it objects to, so that nobody has to take over.
+        at_once: Whether the decision must not be taken where it alarms, whatever the hysteresis.
+        mended: Where it has mended what it objects to, so that nobody has to take over; None of a
+            rail that does not mend.
     """
 
     alarm: Tensor
     proposal: Proposal
     at_once: bool = False
-    mended: bool = False
+    mended: Tensor | None = None
 
 
 @dataclass(frozen=True)
