@@ -1,0 +1,77 @@
+"""What users hand to a predictor, as columns by the model's names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from causalsys.data.read import as_frame
+from causalsys.detect.loss import Values
+from causalsys.errors import EvidenceError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def as_columns(predictor: Any, given: Any) -> pd.DataFrame:
+    """The inputs as a frame: an array's columns are in the order of the inputs.
+
+    Raises:
+        EvidenceError: An array has another number of columns.
+        DataError: There are no rows, or a column twice.
+    """
+    import pandas as pd
+
+    if isinstance(given, pd.DataFrame):
+        frame, _ = as_frame(given, what="X")
+        return frame.rename(columns=str)
+    if isinstance(given, dict):
+        return as_frame(given, what="X")[0]
+    array = np.asarray(given)
+    array = array.reshape(-1, 1) if array.ndim == 1 else array
+    names = names_of(predictor, array.shape[1])
+    if len(names) != array.shape[1]:
+        raise EvidenceError(
+            "X",
+            found=f"{array.shape[1]} columns without names for {len(names)} named inputs",
+            mend="Give a frame with the model's names, or say the order: inputs=[...].",
+        )
+    frame = pd.DataFrame(array, columns=list(names))
+    as_frame(frame, what="X")
+    return frame.infer_objects()
+
+
+def names_of(predictor: Any, width: int) -> Sequence[str]:
+    """The names of the columns of an array."""
+    if predictor.inputs is not None and predictor.model is not None:
+        return [str(name) for name in predictor.inputs]
+    if hasattr(predictor, "fitted_") or predictor.model is None:
+        names = getattr(predictor, "feature_names_in_", None)
+        return [f"x{i}" for i in range(width)] if names is None else [str(n) for n in names]
+    # An order that nobody said could only be guessed, and a wrong guess would not be noticed.
+    return []
+
+
+def truth_of(given: Any, rows: int) -> Values:
+    """The truths, `[row]`, checked.
+
+    Raises:
+        EvidenceError: They are no finite numbers, one a row.
+    """
+    try:
+        found = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        found = np.full(0, np.nan)
+    found = found[:, 0] if found.ndim == 2 and found.shape[1] == 1 else found
+    if found.shape != (rows,) or not np.isfinite(found).all():
+        raise EvidenceError(
+            "y",
+            found=f"an array of shape {found.shape}, or with a NaN, for {rows} rows",
+            mend="Give one finite number per row.",
+        )
+    return found
+
+
+__all__ = ["as_columns", "names_of", "truth_of"]
