@@ -90,6 +90,12 @@ class Factors:
         covariance = torch.linalg.inv(precision)
         return residual @ (weighted @ covariance), covariance
 
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """The residuals, `[member, row, variable]`, and their covariance, `[member, v, v]`."""
+        loading, scale = self._loading(), self._scale()
+        residual = torch.stack([self._residual(node) for node in self.variables], -1)
+        return residual, loading @ loading.mT + torch.diag_embed(scale**2)
+
     def draw(self, *, samples: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Draws of the latents' noises from their exact posterior, `[sample, row, ...]`."""
         mean, covariance = self.posterior()
