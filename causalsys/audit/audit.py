@@ -11,6 +11,8 @@ import numpy as np
 from causalsys.audit.attribute import Method, attribute
 from causalsys.audit.attribute_outcome import Of
 from causalsys.audit.attribute_result import RowAttribution
+from causalsys.audit.explain_row import explain_row
+from causalsys.audit.explain_row_result import RowExplanation
 from causalsys.audit.predictor import predictor_of
 from causalsys.audit.subject import Subject
 from causalsys.detect.loss import Loss, Values, loss_of
@@ -112,6 +114,57 @@ class Audit:
             background=background,
             seed=seed,
         )
+
+    def explain_row(
+        self, row: object, *, tolerance: float | None = None, seed: int = 0
+    ) -> RowExplanation:
+        """Why one prediction was wrong, and the smallest changes that would have made it right.
+
+        The row's noises and latents are abducted. A change moves the noise of one variable, or of
+        two where no one suffices, and keeps all others: the truth follows by its mechanism, and
+        the inputs that then hold are predicted again. It is the variable's noise that is moved,
+        so that changes are measured alike: by its standard deviations (of a category, by those of
+        the noise behind the level). The target's own noise is among them: where its change is the
+        smallest by far, the row was bad luck that no input tells.
+
+        Where latents or missing columns leave something open, 32 draws are made of it, and right
+        means right in half of them. The same row has the same explanation, whichever rows are
+        beside it, and rows that are close have explanations that are close.
+
+        Args:
+            row: A mapping, a Series, or a frame with one row, with the truth and every input.
+                What else is missing is inferred.
+            tolerance: The largest error that counts as right, in the unit of the loss. By default
+                the median error of rows that the model draws: what is usual.
+            seed: Fixes all draws.
+
+        Raises:
+            QueryError: The tolerance is no positive number.
+            EvidenceError: There is not one row, or the truth or an input is missing.
+            UnknownNameError: A name of a mapping, or an input, is not there.
+            DataError: It does not fit the model.
+            PredictorError: The predictor fails on it, or on rows like it.
+
+        Example:
+            >>> import causalsys as cs, numpy as np, pandas as pd
+            >>> from causalsys.audit.audit import audit
+            >>> class Chain(cs.SCM):
+            ...     load = cs.Observed(cs.Real(), mechanism=cs.Linear())
+            ...     queue = cs.Observed(cs.Real(), parents=[load], mechanism=cs.Linear())
+            ...     delay = cs.Observed(cs.Real(), parents=[queue], mechanism=cs.Linear())
+            >>> rng = np.random.default_rng(0)
+            >>> load = rng.normal(size=1000)
+            >>> queue = load + rng.normal(size=1000)
+            >>> rows = pd.DataFrame({"load": load, "queue": queue, "delay": 2 * queue})
+            >>> rows["delay"] += rng.normal(size=1000)
+            >>> audited = audit(
+            ...     Chain.fit(rows), lambda r: 2 * r["load"], target="delay", inputs=["load"]
+            ... )  # It does not see the queue.
+            >>> found = audited.explain_row({"load": 0.0, "queue": 4.0, "delay": 8.0})
+            >>> found.smallest.names
+            ('queue',)
+        """
+        return explain_row(self.subject, row, tolerance=tolerance, seed=seed)
 
 
 def audit(
