@@ -40,13 +40,13 @@ def roll(
         cap: The most seconds that the buffer holds.
 
     Returns:
-        `bitrate` (a code), `throughput` (Mbit/s), `download_time` (s) and `buffer` (s, as the
-        policy saw it), each `[step, trace]`.
+        `bitrate` (a code), `chunk` (the megabits asked for), `throughput` (Mbit/s),
+        `download_time` (s) and `buffer` (s, as the policy saw it), each `[step, trace]`.
     """
     steps, traces = chance.shape
     world = {
         name: torch.zeros(steps, traces, dtype=torch.int64 if name == "bitrate" else torch.float64)
-        for name in ("bitrate", "throughput", "download_time", "buffer")
+        for name in ("bitrate", "chunk", "throughput", "download_time", "buffer")
     }
     known = {**world, "size": size, "rtt": rtt.expand(steps, traces)}
     read = {name: p.default for name, p in inspect.signature(policy).parameters.items()}
@@ -65,7 +65,7 @@ def roll(
         rate = respond(step, asked, level)
         took = asked / rate
         world["bitrate"][step], world["throughput"][step] = code, rate
-        world["download_time"][step] = took
+        world["chunk"][step], world["download_time"][step] = asked, took
         level = ((level - took).clamp(min=0) + chunk).clamp(max=cap)
     return world
 
