@@ -81,7 +81,9 @@ def _grid(blocks: int, error: float) -> Grid:
     return Grid(size, memory, prior, precision, log_det + np.log(total), 1 / total)
 
 
-def tolerance(levels: Values, *, error: float, ahead: int, window: int, chance: float) -> float:
+def tolerance(
+    levels: Values, *, error: float, ahead: int, window: int, chance: float, drift: bool = True
+) -> float:
     """The drift that is exceeded in some window ahead with no more than a stated chance.
 
     Args:
@@ -90,9 +92,10 @@ def tolerance(levels: Values, *, error: float, ahead: int, window: int, chance: 
         ahead: How many blocks are watched.
         window: Over how many consecutive blocks the drift is averaged.
         chance: The chance.
+        drift: Whether there is any; without, only the level of the normal period is uncertain.
     """
     grid = _grid(len(levels), error)
-    weight = grid.posterior(levels)
+    weight = grid.posterior(levels) if drift else (grid.size == 0).astype(np.float64)
     averaged = np.array([_averaged(rho, window) for rho in grid.memory])
     spread = np.sqrt(grid.size**2 * averaged + grid.level)
     memory = grid.memory**window
