@@ -13,8 +13,8 @@ from causalsys.detect.slice_conditions import Conditions, Mask, joined
 from causalsys.detect.slice_significance import contrast
 
 _CLEARLY = 3.0
-"""An end of a conjunction stays if the rows it shuts out are better by a t of this: it was
-chosen among many to look so."""
+"""An end of a conjunction stays if the rows it shuts out are better by so many standard
+errors: it was chosen among many to look so."""
 _WITHIN = 0.95
 """A slice lies within another if so much of it does."""
 
@@ -26,14 +26,14 @@ class Candidate:
     Attributes:
         conditions: The conjunction.
         held: Its rows in the half that is searched.
-        statistic: Welch's t of its error against the rest, there.
+        clear: How clearly its error is above the rest's there, in standard errors.
         methods: Which searches found it.
         aliases: Conjunctions over other columns with nearly the same rows.
     """
 
     conditions: Conditions
     held: Mask
-    statistic: float
+    clear: float
     methods: tuple[str, ...]
     aliases: tuple[Conditions, ...] = ()
 
@@ -68,10 +68,10 @@ def candidates(
         held = columns.hold(short)
         if not short or held.sum() < least or (~held).sum() < least:
             continue
-        statistic = contrast(errors, held).statistic
-        if statistic > 0:
-            known[short] = Candidate(short, held, statistic, (method,))
-    return sorted(known.values(), key=lambda c: (-c.statistic, len(c.conditions), str(c)))
+        clear = contrast(errors, held).clear
+        if clear > 0:
+            known[short] = Candidate(short, held, clear, (method,))
+    return sorted(known.values(), key=lambda c: (-c.clear, len(c.conditions), str(c)))
 
 
 def _shortened(conditions: Conditions, columns: Columns, errors: NDArray[np.float64]) -> Conditions:
@@ -82,8 +82,7 @@ def _shortened(conditions: Conditions, columns: Columns, errors: NDArray[np.floa
         gains = []
         for at in range(len(atoms)):
             shut = columns.hold(atoms[:at] + atoms[at + 1 :]) & ~whole
-            gain = contrast(errors, whole, shut).statistic if shut.sum() > 1 else 0.0
-            gains.append(gain if np.isfinite(gain) else (_CLEARLY if gain > 0 else 0.0))
+            gains.append(contrast(errors, whole, shut).clear if shut.sum() > 1 else -np.inf)
         worst = int(np.argmin(gains))
         if gains[worst] >= _CLEARLY:
             break
@@ -104,7 +103,9 @@ def apart(
         found: The clearest first.
         errors: Of the rows that were searched.
         alike: Slices with this Jaccard index of rows are one.
-        across: Whether that holds of slices over different columns too: those become aliases.
+        across: Whether that holds of slices over different columns too (those become aliases),
+            and whether a slice is left out that is worse only where it meets a clearer one on a
+            column of both. Slices whose causes are asked for are kept apart.
     """
     kept: list[Candidate] = []
     for each in found:
@@ -117,7 +118,13 @@ def apart(
         methods = tuple(sorted({*one.methods, *(each.methods if not new else ())}))
         kept[twin] = replace(one, aliases=(*one.aliases, *new), methods=methods)
     told = [one for one in kept if not any(_says_all(other, one, errors) for other in kept)]
-    return told or kept
+    if not across:
+        return told or kept
+    clear: list[Candidate] = []
+    for one in told or kept:
+        if not any(_explains(other, one, errors) for other in clear):
+            clear.append(one)
+    return clear
 
 
 def _twins(one: Candidate, other: Candidate, alike: float, across: bool) -> bool:
@@ -139,11 +146,19 @@ def _says_all(one: Candidate, other: Candidate, errors: NDArray[np.float64]) -> 
     both = one.held & other.held
     if one.columns >= other.columns and both.sum() >= _WITHIN * one.held.sum():
         beyond, outside = other.held & ~one.held, ~(one.held | other.held)
-        return contrast(errors, beyond, outside).statistic < _CLEARLY
+        return contrast(errors, beyond, outside).clear < _CLEARLY
     if one.columns <= other.columns and both.sum() >= _WITHIN * other.held.sum():
         rest = one.held & ~other.held
-        return contrast(errors, both, rest).statistic < _CLEARLY
+        return contrast(errors, both, rest).clear < _CLEARLY
     return False
+
+
+def _explains(one: Candidate, other: Candidate, errors: NDArray[np.float64]) -> bool:
+    """Whether `other` is worse only where it meets a clearer slice on one of its own columns."""
+    if not one.columns & other.columns:
+        return False
+    beyond, outside = other.held & ~one.held, ~(one.held | other.held)
+    return beyond.sum() < 2 or contrast(errors, beyond, outside).clear < _CLEARLY
 
 
 __all__ = ["Candidate", "apart", "candidates"]

@@ -44,9 +44,16 @@ class Contrast:
 
     def p(self) -> float:
         """One sided: the chance of such a t where the slice is no worse than the rest."""
-        from scipy.stats import t
+        from scipy.special import stdtr
 
-        return float(t.sf(self.statistic, max(self.freedom, 1.0)))
+        return float(stdtr(max(self.freedom, 1.0), -self.statistic))
+
+    @property
+    def clear(self) -> float:
+        """The normal deviate that is as unlikely as t: few rows count for less."""
+        from scipy.special import ndtri
+
+        return float(-ndtri(np.clip(self.p(), 1e-300, 1.0)))
 
     def interval(self, level: float) -> tuple[float, float]:
         """The central interval of the difference."""
@@ -67,7 +74,7 @@ def contrast(errors: NDArray[np.float64], held: Mask, against: Mask | None = Non
     inside, outside = errors[held], errors[~held if against is None else against]
     n, m = len(inside), len(outside)
     if n < 2 or m < 2:
-        return Contrast(np.nan, np.nan, np.inf, 1.0, 0.0, n)
+        return Contrast(_mean(inside), _mean(outside), np.inf, 1.0, 0.0, n)
     own, other = inside.var(ddof=1) / n, outside.var(ddof=1) / m
     both = own + other
     down = own**2 / (n - 1) + other**2 / (m - 1)
@@ -80,6 +87,10 @@ def contrast(errors: NDArray[np.float64], held: Mask, against: Mask | None = Non
         float(np.sqrt(pooled)),
         n,
     )
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(values.mean()) if len(values) else 0.0
 
 
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
