@@ -34,9 +34,9 @@ from causalsys.engine.base import one_thread
 from causalsys.errors import QueryError
 from causalsys.fit.fitted import Fitted
 from causalsys.mechanisms.base import gumbel_of_normal
-from causalsys.query.ask import sample
 from causalsys.replace.belief import Belief, believe
 from causalsys.replace.points import normal_points
+from causalsys.replace.shifts import drawn
 from causalsys.scm.declaration import Node
 from causalsys.scm.evaluate import call
 from causalsys.scm.supports import Categorical, Support
@@ -225,11 +225,8 @@ def parts_of(
 
 def _references(surface: Surface, seed: int) -> Settings:
     """Rows that the model draws, for all causes, `[reference]`."""
-    model = surface.fitted
-    drawn = sample(model, _REFERENCES, do=None, given=None, steps=1, samples=1, seed=seed).values
-    return {
-        name: drawn[name].reshape(-1)[-_REFERENCES:].double().numpy() for name in surface.causes
-    }
+    values = drawn(surface.fitted, _REFERENCES, do={}, seed=seed)
+    return {name: values[name].double().numpy() for name in surface.causes}
 
 
 def _expected(surface: Surface, belief: Belief, reference: Settings, *, of: str) -> Values:
