@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from causalsys.audit.predictor import Predictor, predictor_of
 from causalsys.audit.subject import Subject
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _DRAWS = 400
 """Bootstrap draws of the rows."""
+_LEVELS = tuple(round(0.1 * i, 1) for i in range(1, 10))
+"""The levels at which quantiles are compared with the truth."""
 _TIMED = 200
 """Rows that are predicted to take the time."""
 LOGGED, DRAWN = "as logged", "drawn by the model"
@@ -41,11 +44,13 @@ class Contender:
     Attributes:
         face: The predictor.
         interval: Its intervals for a frame, `[row, 2]`; None where it gives none.
+        quantiles: Its quantiles at some levels, `[row, level]`; None where it gives none.
         cost: What it costs.
     """
 
     face: Predictor
     interval: Callable[[pd.DataFrame], Values] | None
+    quantiles: Callable[[pd.DataFrame], Values] | None
     cost: Cost
 
 
@@ -66,44 +71,45 @@ def compare(
 ) -> Comparison:
     """Compare two predictors of one target, as logged and under shifts.
 
-    Args:
-        incumbent: The predictor in use: a function of a frame, an object with `predict`, or a
-            torch module.
-        candidate: The one that may replace it, for example a `cs.CausalPredictor`.
-        data: Held-out rows with the target: neither predictor was fitted to them.
-        shifts: `cs.Shift`s of the causes of the target.
-        target: What is predicted; the candidate's own, where it is a causal predictor.
-        fitted: The model that draws the rows under shifts; the candidate's own likewise. Under a
-            shift the candidate is judged by what it believes: a model that is wrong flatters a
-            predictor built on it, which the line "drawn by the model" beside "as logged" shows.
-        error: How wrong a prediction is; the candidate's own, else "absolute".
-        inputs: The columns of a predictor that does not remember their names, in its order.
-        rows: Rows to draw under each shift.
-        level: The share of rows that intervals should cover.
-        seed: Fixes the rows that are drawn, and the bootstrap.
+        Args:
+            incumbent: The predictor in use: a function of a frame, an object with `predict`, or a
+                torch module.
+            candidate: The one that may replace it, for example a `cs.CausalPredictor`.
+            data: Held-out rows with the target: neither predictor was fitted to them.
+            shifts: `cs.Shift`s of the causes of the target.
+            target: What is predicted; the candidate's own, where it is a causal predictor.
+            fitted: The model that draws the rows under shifts; the candidate's own likewise. Under a
+                shift the candidate is judged by what it believes: a model that is wrong flatters a
+                predictor built on it, which the line "drawn by the model" beside "as logged" shows.
+            error: How wrong a prediction is; the candidate's own, else "absolute".
+            inputs: The columns of a predictor that does not remember their names, in its order.
+            rows: Rows to draw under each shift.
+            level: The share of rows that intervals should cover.
+            seed: Fixes the rows that are drawn, and the bootstrap.
 
-    Raises:
-        QueryError: The model, or the target, is neither given nor the candidate's.
-        PredictorError: A predictor fails on some rows.
-        DataError: The rows do not fit the model.
+        Raises:
+            QueryError: The model, or the target, is neither given nor the candidate's.
+            PredictorError: A predictor fails on some rows.
+            DataError: The rows do not fit the model.
 
-    Example:
-        >>> import causalsys as cs
-        >>> import numpy as np
-        >>> from causalsys.replace.predictor import CausalPredictor
-        >>> rng = np.random.default_rng(0)
-        >>> load = rng.uniform(1.0, 2.0, 600)
-        >>> rows = {"load": load, "latency": 3 * load + rng.normal(0, 0.1, 600)}
-        >>> model = cs.SCM.from_graph([("load", "latency")]).fit(rows, ensemble=2)
-        >>> candidate = CausalPredictor(model, target="latency")
-        >>> more = Shift("more load", {"load": lambda load: load + 1})
-        >>> found = compare(lambda frame: 3 * frame["load"] + 1, candidate, rows, shifts=[more])
-        >>> found.worse, found.figure("more load", "error").ratio < 0.5
-        ((), True)
+        Example:
+            >>> import causalsys as cs
+            >>> import numpy as np
+    from numpy.typing import NDArray
+            >>> from causalsys.replace.predictor import CausalPredictor
+            >>> rng = np.random.default_rng(0)
+            >>> load = rng.uniform(1.0, 2.0, 600)
+            >>> rows = {"load": load, "latency": 3 * load + rng.normal(0, 0.1, 600)}
+            >>> model = cs.SCM.from_graph([("load", "latency")]).fit(rows, ensemble=2)
+            >>> candidate = CausalPredictor(model, target="latency")
+            >>> more = Shift("more load", {"load": lambda load: load + 1})
+            >>> found = compare(lambda frame: 3 * frame["load"] + 1, candidate, rows, shifts=[more])
+            >>> found.worse, found.figure("more load", "error").ratio < 0.5
+            ((), True)
 
-    Source: the interval of a difference of paired errors is Efron's percentile interval (Efron and
-        Tibshirani, 1993, section 13.3); what is reported beside the error: its 95th percentile,
-        the intervals' coverage and mean width (Gneiting, Balabdaoui and Raftery, JRSS B 2007).
+        Source: the interval of a difference of paired errors is Efron's percentile interval (Efron and
+            Tibshirani, 1993, section 13.3); what is reported beside the error: its 95th percentile,
+            the intervals' coverage and mean width (Gneiting, Balabdaoui and Raftery, JRSS B 2007).
     """
     model = _model_of(candidate, fitted)
     name = target_of(model, target or getattr(candidate, "target_", None) or _own(candidate))
@@ -163,21 +169,31 @@ def _contender(
 ) -> Contender:
     remembers = getattr(given, "feature_names_in_", None) is not None
     face = predictor_of(given, fitted, target=target, inputs=None if remembers else inputs)
-    own = getattr(given, "predict_interval", None)
-    interval = None
-    if callable(own):
+    cost = Cost(len(face.inputs), _parameters(given), float("nan"))
+    interval = _band(given, "predict_interval", face, width=2, level=level)
+    quantiles = _band(given, "predict_quantiles", face, width=len(_LEVELS), levels=_LEVELS)
+    return Contender(face, interval, quantiles, cost)
 
-        def interval(frame: pd.DataFrame) -> Values:
-            found = np.asarray(own(frame.loc[:, list(face.inputs)], level=level), dtype=float)
-            if found.shape != (len(frame), 2) or not np.isfinite(found).all():
-                raise PredictorError(
-                    face.name,
-                    found=f"intervals of shape {found.shape}, or not finite, for {len(frame)} rows",
-                    mend="Return the two ends of each row's interval.",
-                )
-            return found
 
-    return Contender(face, interval, Cost(len(face.inputs), _parameters(given), float("nan")))
+def _band(
+    given: Any, method: str, face: Predictor, *, width: int, **asked: Any
+) -> Callable[[pd.DataFrame], Values] | None:
+    """What a predictor says of each row beside its prediction, checked; None if it does not."""
+    own = getattr(given, method, None)
+    if not callable(own):
+        return None
+
+    def band(frame: pd.DataFrame) -> Values:
+        found = np.asarray(own(frame.loc[:, list(face.inputs)], **asked), dtype=np.float64)
+        if found.shape != (len(frame), width) or not np.isfinite(found).all():
+            raise PredictorError(
+                face.name,
+                found=f"{method} gives shape {found.shape}, or a NaN, for {len(frame)} rows",
+                mend=f"Return {width} finite numbers per row.",
+            )
+        return found
+
+    return band
 
 
 def _told_apart(both: tuple[Contender, ...]) -> tuple[Contender, ...]:
@@ -241,7 +257,28 @@ def _figures(
             _figure(where, "coverage", inside.mean(1), inside[:, picks].mean(2), aim=level)
         )
         found.append(_figure(where, "mean width", width.mean(1), width[:, picks].mean(2)))
+    found += _missed(where, both, frame, truth, picks)
     return found
+
+
+def _missed(
+    where: str,
+    both: tuple[Contender, ...],
+    frame: pd.DataFrame,
+    truth: Values,
+    picks: NDArray[np.int64],
+) -> list[Figure]:
+    """How far the share of truths below each quantile is from its level."""
+    if all(c.quantiles is None for c in both):
+        return []
+    counts = np.stack([np.bincount(pick, minlength=len(truth)) for pick in picks]) / len(truth)
+    values, drawn = np.full(2, np.nan), np.full((2, len(picks)), np.nan)
+    for i, contender in enumerate(both):
+        if contender.quantiles is not None:
+            below = (truth[:, None] <= contender.quantiles(frame)).astype(np.float64)
+            values[i] = np.abs(below.mean(0) - _LEVELS).mean()
+            drawn[i] = np.abs(counts @ below - _LEVELS).mean(1)
+    return [_figure(where, "quantile miss", values, drawn)]
 
 
 def _intervals(bounds: Sequence[Values | None], truth: Values) -> tuple[Values, Values]:
