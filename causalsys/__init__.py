@@ -1,7 +1,12 @@
 """Structural causal models of systems that run machine learning: declare, fit, ask."""
 
+from typing import TYPE_CHECKING
+
+from causalsys.audit.audit import audit
 from causalsys.data.puffer import PufferLog, read_puffer
 from causalsys.data.traces import Traces
+from causalsys.detect.monitor import monitor
+from causalsys.detect.slices import find_slices
 from causalsys.engine.base import Engine
 from causalsys.engine.cores import Cores
 from causalsys.engine.here import Here
@@ -12,6 +17,10 @@ from causalsys.query.intervention import under
 from causalsys.query.policy import ahead, past, policy
 from causalsys.query.suggest import suggest_graph
 from causalsys.query.suggestion import Known
+from causalsys.replace import rails
+from causalsys.replace.compare import compare
+from causalsys.replace.guarded import Guarded
+from causalsys.replace.shifts import Shift
 from causalsys.rootcause.attribution import attribute_anomalies
 from causalsys.rootcause.attribution_change import attribute_change
 from causalsys.rootcause.drill import drill_down
@@ -59,6 +68,9 @@ from causalsys.simulate.simulate import simulate
 from causalsys.simulate.tune import tune
 from causalsys.simulate.validate import validate
 
+if TYPE_CHECKING:
+    from causalsys.replace.predictor import CausalPredictor
+
 __version__ = "0.1.0"
 __all__ = [
     "SCM",
@@ -68,6 +80,7 @@ __all__ = [
     "Boolean",
     "BoostedTrees",
     "Categorical",
+    "CausalPredictor",
     "Cores",
     "Count",
     "CountRegression",
@@ -77,6 +90,7 @@ __all__ = [
     "Fifo",
     "FittedSCM",
     "Fraction",
+    "Guarded",
     "GumbelMax",
     "Here",
     "HiddenMarkov",
@@ -97,6 +111,7 @@ __all__ = [
     "Quadratic",
     "Real",
     "Selected",
+    "Shift",
     "SplineFlow",
     "StandardNormal",
     "State",
@@ -106,16 +121,21 @@ __all__ = [
     "ahead",
     "attribute_anomalies",
     "attribute_change",
+    "audit",
     "auto",
+    "compare",
     "diagnose",
     "drill_down",
     "equation",
+    "find_slices",
     "latent_dimension",
     "load",
+    "monitor",
     "past",
     "pick",
     "policies",
     "policy",
+    "rails",
     "read_puffer",
     "root_cause",
     "simulate",
@@ -127,3 +147,12 @@ __all__ = [
     "validate",
     "validate_fix",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import the estimator when it is first asked for: scikit-learn alone takes a second."""
+    if name == "CausalPredictor":
+        from causalsys.replace.predictor import CausalPredictor
+
+        return CausalPredictor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
