@@ -35,7 +35,7 @@ def of_interventions(fitted: Fitted, worlds: Worlds) -> Verdict:
         for done in sorted(sets, key=sorted)
         if done and outcome not in done
     ]
-    verdict = replace(merged(found, question=asked), question=asked)
+    verdict = replace(merged(found, question=asked), question=asked, formula="")
     if not verdict.answerable:
         raise NotIdentifiedError(
             worlds.read[0],
