@@ -53,8 +53,8 @@ class Figure:
         """Whether the candidate loses by more than luck explains.
 
         An error: where the whole interval of the difference is above 0. A coverage: where the
-        whole interval of the candidate's own is more than 0.02 below the aim, and that of the difference below 0
-        where the incumbent has intervals too. A width alone is no loss.
+        whole interval of the candidate's own is more than 0.02 below the aim, and, where the
+        incumbent has intervals too, that of the difference below 0. A width alone is no loss.
         """
         if self.what == "coverage":
             assert self.aim is not None

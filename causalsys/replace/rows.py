@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalsys.data.read import read
-from causalsys.data.schema import columns_of
+from causalsys.data.schema import columns_of, no_column
 from causalsys.data.table import Table
 from causalsys.errors import QueryError, UnknownNameError
 from causalsys.fit.fitted import Fitted
@@ -107,9 +108,14 @@ def groups(
         frame: The rows.
         inputs: The columns that may be read; others, and absent ones, are left out.
         labels: The rows' names in messages.
+
+    Raises:
+        MissingColumnError: An input is absent, and a column looks like it.
+        EvidenceError: A value cannot be used; see `read`.
     """
     import pandas as pd
 
+    _not_misspelt(fitted, frame, inputs)
     there = [name for name in inputs if name in frame.columns]
     known = frame.loc[:, there].notna().to_numpy()
     patterns, which = np.unique(known, axis=0, return_inverse=True)
@@ -121,6 +127,15 @@ def groups(
             some = frame.iloc[at].loc[:, names]
             some = some.set_axis(pd.Index([labels[i] for i in at]), axis=0)
             yield at, read(fitted.schema, some, purpose="evidence")
+
+
+def _not_misspelt(fitted: Fitted, frame: pd.DataFrame, inputs: Sequence[str]) -> None:
+    """Refuse to infer an input in silence where a column looks like it."""
+    known = {c for node in fitted.declaration.nodes.values() for c in columns_of(node)}
+    strangers = [str(name) for name in frame.columns if str(name) not in known]
+    for name in inputs:
+        if name not in frame.columns and difflib.get_close_matches(name, strangers, 1, 0.85):
+            raise no_column(name, name, strangers)
 
 
 __all__ = ["groups", "inputs_of", "target_of"]
