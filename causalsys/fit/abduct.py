@@ -247,7 +247,13 @@ def _infer(
         n.name for n in unknown if not isinstance(fitted.schema.supports[n.name], Categorical)
     ]
     if latents_only and not continuous:
-        return _categorical(scope, {}, len(index), generator)
+        joint = _by_member(scope, fitted, {}, len(index))
+        return _categorical(scope, {}, joint, index, generator)
+    if _ends(unknown, part, table):
+        drawn = _by_trace(unknown, prior, table)
+        ends = {n.name: drawn[n.name] for n in unknown if n.kind != "latent"}
+        joint = _by_member(scope, fitted, ends, len(index))
+        return {**ends, **_categorical(scope, ends, joint, index, generator)}
     if latents_only and not scope.gaps and is_gaussian(scope):
         return Factors.of(scope).draw(samples=len(index), generator=generator)
     usable = (
@@ -256,7 +262,8 @@ def _infer(
     if latents_only and usable:
         assert guide is not None
         chosen = _metropolis(guide.members(index), scope, generator)
-        return {**chosen, **_categorical(scope, chosen, len(index), generator)}
+        joint = by_configuration(scope, chosen)
+        return {**chosen, **_categorical(scope, chosen, joint, index, generator)}
     return anneal(scope, _by_trace(unknown, prior, table), generator=generator)
 
 
@@ -288,17 +295,80 @@ def _metropolis(guide: Guide, scope: Scope, generator: torch.Generator) -> dict[
     return current
 
 
+def _ends(unknown: Sequence[Node], part: Sequence[Node], table: Table) -> bool:
+    """Whether the latents are categorical, and nothing known depends on what else is unknown.
+
+    The latents' posterior is then that of the known variables, and the rest follows its law.
+    """
+    supports = table.schema.supports
+    whole = torch.ones(table.rows, dtype=torch.bool)
+    for node in unknown:
+        if node.kind == "latent":
+            if not isinstance(supports[node.name], Categorical):
+                return False
+            continue
+        gone = table.missing.get(node.name, whole)
+        below = {node.name}
+        for other in part:
+            tied = [parent for parent in other.parents if parent.name in below]
+            if not tied:
+                continue
+            below.add(other.name)
+            absent = whole if other.name not in table.values else table.missing.get(other.name)
+            told = other.function is None and bool(
+                (gone if absent is None else gone & ~absent).any()
+            )
+            if told or any(parent.lag for parent in tied):
+                return False
+    return True
+
+
+def _by_member(scope: Scope, fitted: Fitted, ends: Mapping[str, Tensor], samples: int) -> Tensor:
+    """The log joint of known values and each combination of the latents' levels.
+
+    It is the same for all samples under the same member, and whatever the noises of variables
+    on which nothing known depends.
+
+    Returns:
+        `[combination, member, unit]`; as many members as samples where the data are each sample's.
+    """
+    if any(len(value) > 1 for value in scope.known.values()):
+        return by_configuration(scope, ends)
+    index = torch.arange(min(samples, fitted.members))
+    mechanisms = {
+        n.name: fitted.mechanisms[n.name].members(index) for n in scope.nodes if n.learned
+    }
+    noises = {name: torch.zeros_like(noise[: len(index)]) for name, noise in ends.items()}
+    return by_configuration(scope.with_mechanisms(mechanisms), noises)
+
+
 def _categorical(
-    scope: Scope, noises: Mapping[str, Tensor], samples: int, generator: torch.Generator
+    scope: Scope,
+    noises: Mapping[str, Tensor],
+    joint: Tensor,
+    index: Tensor,
+    generator: torch.Generator,
 ) -> dict[str, Tensor]:
-    """Draw the categorical latents given the rest, then the Gumbel noises behind them."""
+    """Draw the categorical latents given the rest, then the Gumbel noises behind them.
+
+    Args:
+        scope: What is known, under the parameters of each sample's member.
+        noises: Of what else is unknown.
+        joint: The log joint of each combination of levels, `[combination, member, unit]`.
+        index: The member of each sample.
+        generator: Fixes the draws.
+    """
     codes = configurations(scope)
     if not codes:
         return {}
-    joint = by_configuration(scope, dict(noises))
-    joint = joint.expand(joint.shape[0], max(samples, joint.shape[1]), joint.shape[2])
-    uniform = torch.rand(joint.shape, generator=generator, dtype=joint.dtype)
-    chosen = (joint - torch.log(-torch.log(uniform))).argmax(0)
+    below = torch.softmax(joint, 0).cumsum(0)[:-1]
+    if 1 < below.shape[1] < len(index):
+        below = below[:, index % below.shape[1]]
+    shape = (len(index), joint.shape[-1])
+    uniform = torch.rand(shape, generator=generator, dtype=joint.dtype)
+    chosen = torch.zeros(shape, dtype=torch.int64)
+    for edge in below:
+        chosen += uniform > edge
     if scope.by_trace:
         chosen = chosen[:, scope.layout.trace]
     values = {name: code[chosen] for name, code in codes.items()}

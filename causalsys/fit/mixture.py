@@ -3,7 +3,8 @@
 Given the other parents, the children are a mixture of regressions (and of frequencies), whose
 likelihood is exact and whose updates have a closed form (Dempster, Laird and Rubin, JRSS B 1977).
 It has many optima, so each restart is the best of several short runs from k-means++ centres
-(Biernacki, Celeux and Govaert, CSDA 2003), run on until nothing more is gained. All members go on
+(Biernacki, Celeux and Govaert, CSDA 2003), then moved by swaps of classes, and run on until nothing
+more is gained. All members go on
 from the best restart, so that they mean the same by a level; level 0 is the most frequent one.
 """
 
@@ -19,6 +20,7 @@ from causalsys.fit.gaussian import Maximum
 from causalsys.fit.joint import Scope
 from causalsys.fit.mixture_children import Child, Parameters, child_of
 from causalsys.fit.mixture_start import first_levels
+from causalsys.fit.mixture_swap import swapped
 from causalsys.mechanisms.base import Mechanism
 from causalsys.mechanisms.by_level import Lines
 from causalsys.mechanisms.categorical import GumbelMaxMechanism
@@ -26,15 +28,19 @@ from causalsys.mechanisms.table import TableMechanism
 from causalsys.scm.supports import Categorical
 
 _RESTARTS = 8
-_SHORT, _EACH = 30, 6
+_SHORT, _EACH = 30, 4
 """Steps of a short run, and the short runs of which a restart is the best."""
+_ROUNDS, _SWAPS, _BRIEF = 12, 4, 20
+"""Rounds of swaps, swaps of a round, and the steps that follow each."""
+_FEW, _MOST = 2, 6
+"""Fewer restarts than the second that agree are told, fewer than the first warned of."""
 _STEPS = 2000
 _GAIN = 1e-5
 """Nats in all that a step must gain, for another to follow."""
 _SAME = 2.0
 """Nats in all within which restarts found the same optimum."""
-_MANY = 20_000
-"""Rows that suffice to find the optimum; all rows then decide where it lies."""
+_ENOUGH, _MANY = 2_500, 20_000
+"""Rows that suffice for short runs, and to tell optima apart; all rows then say where it lies."""
 _BETTER = 0.02
 """Nats per row by which a new search must beat the last fit's optimum to replace it."""
 _PSEUDO = 1.0
@@ -63,11 +69,13 @@ class Mixture:
 
     Attributes:
         latent: The latent's name.
+        rows: How many rows there are.
         started: Its mechanism, started.
         children: What hangs on it.
     """
 
     latent: str
+    rows: int
     started: GumbelMaxMechanism
     children: tuple[Child, ...]
 
@@ -91,7 +99,7 @@ class Mixture:
             if child is None:
                 return None
             children.append(child)
-        return cls(latent.name, started, tuple(children))
+        return cls(latent.name, scope.rows, started, tuple(children))
 
     @property
     def levels(self) -> int:
@@ -100,7 +108,8 @@ class Mixture:
 
     def take(self, rows: Tensor) -> Mixture:
         """The mixture over these rows of the first data set."""
-        return Mixture(self.latent, self.started, tuple(c.take(rows) for c in self.children))
+        children = tuple(child.take(rows) for child in self.children)
+        return Mixture(self.latent, len(rows), self.started, children)
 
     def step(self, weight: Tensor, of_levels: Tensor, before: State | None = None) -> State:
         """The parameters that the rows' levels `[member, level, row]` call for."""
@@ -113,10 +122,10 @@ class Mixture:
         return State((counts / counts.sum(-1, keepdim=True)).log(), updated)
 
     def joint(self, state: State) -> Tensor:
-        """The log joint of each row and level, `[member, level, row]`."""
-        total = state.share.unsqueeze(-1)
+        """The log joint of each row and level, up to a constant per row, `[member, level, row]`."""
+        total = state.share.unsqueeze(-1).repeat(1, 1, self.rows)
         for child, parameters in zip(self.children, state.children, strict=True):
-            total = total + child.log_density(parameters)
+            child.add_log_density(total, parameters)
         return total
 
     def log_prior(self, state: State) -> Tensor:
@@ -197,16 +206,20 @@ def maximise_mixture(
             best = best.levels(_alike(mixture, best, old, weight[0]))
     start = best.take(torch.zeros(len(weight), dtype=torch.int64))
     state, _, ended = mixture.climb(start, weight, steps=_STEPS)
-    return Maximum(mixture.mechanisms(state), agreeing, _RESTARTS, bool(ended.all()))
+    mechanisms = mixture.mechanisms(state)
+    if _FEW <= agreeing < _MOST:
+        # With fewer, the district's own report warns.
+        told = f"only {agreeing} of {_RESTARTS} restarts ended within {_SAME:g} nats of the best "
+        note = f"{told}optimum: other classes fit nearly as well"
+        mechanisms[mixture.latent] = mechanisms[mixture.latent].noted(note)
+    return Maximum(mechanisms, agreeing, _RESTARTS, bool(ended.all()))
 
 
 def _search(mixture: Mixture, weight: Tensor, generator: torch.Generator) -> tuple[State, int]:
     """The best restart, and how many found the same optimum."""
-    rows = weight.shape[1]
-    chosen = torch.arange(rows)
-    if rows > _MANY:
-        chosen = torch.randperm(rows, generator=generator)[:_MANY].sort().values
-    some, own = mixture.take(chosen), weight[:, chosen]
+    order = torch.randperm(weight.shape[1], generator=generator)
+    few = order[:_ENOUGH].sort().values
+    some, own = mixture.take(few), weight[:, few]
     features = torch.cat([child.features() for child in some.children], -1)
     starts = []
     for _ in range(_RESTARTS):
@@ -217,8 +230,30 @@ def _search(mixture: Mixture, weight: Tensor, generator: torch.Generator) -> tup
         short, score, _ = some.climb(some.step(wide, levels), wide, steps=_SHORT)
         starts.append(short.take(score.argmax().reshape(1)))
     state = _joined(starts)
-    state, score, _ = some.climb(state, own.expand(_RESTARTS, -1), steps=_STEPS)
+    if mixture.levels > 1:
+        state = _improved(some, state, own, features, generator)
+    many = order[:_MANY].sort().values
+    some, wide = mixture.take(many), weight[:, many].expand(_RESTARTS, -1)
+    state, score, _ = some.climb(state, wide, steps=_STEPS)
     return state.take(score.argmax().reshape(1)), int((score >= score.max() - _SAME).sum())
+
+
+def _improved(
+    mixture: Mixture, state: State, weight: Tensor, features: Tensor, generator: torch.Generator
+) -> State:
+    """Each restart after rounds of swaps: the best of what a round tried, and of what was."""
+    state, best, _ = mixture.climb(state, weight.expand(_RESTARTS, -1), steps=_SHORT)
+    wide = weight.expand(_RESTARTS * _SWAPS, -1)
+    for _ in range(_ROUNDS):
+        many = state.take(torch.arange(_RESTARTS).repeat_interleave(_SWAPS))
+        levels = swapped(mixture.joint(many), features, generator=generator)
+        tried, score, _ = mixture.climb(mixture.step(wide, levels, many), wide, steps=_BRIEF)
+        top = score.reshape(_RESTARTS, _SWAPS).max(-1)
+        better = (top.values > best).nonzero()[:, 0]
+        if len(better):
+            state = _put(state, better, tried.take(better * _SWAPS + top.indices[better]))
+        best = torch.maximum(best, top.values)
+    return state
 
 
 def _alike(mixture: Mixture, new: State, old: State, weight: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ level call for, and turns them into its mechanism's. Members are batched along t
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -21,12 +20,10 @@ from causalsys.mechanisms.categorical import GumbelMaxMechanism
 from causalsys.mechanisms.features import widths
 from causalsys.mechanisms.levelled import LevelledMechanism, line_table
 from causalsys.mechanisms.linear import LinearMechanism
-from causalsys.mechanisms.links import log_slope
 from causalsys.mechanisms.table import TableMechanism
 from causalsys.scm.declaration import Node
 from causalsys.scm.supports import Categorical
 
-_LOG_2PI = math.log(2 * math.pi)
 _PSEUDO = 0.5
 """Added to a level's counts, spread over its values (Perks, 1947)."""
 Parameters = Lines | Tensor
@@ -46,8 +43,8 @@ class Child(Protocol):
     def pooled(self, members: int) -> Parameters:
         """Parameters that are the same for every level."""
 
-    def log_density(self, parameters: Parameters) -> Tensor:
-        """`[member, level, row]`."""
+    def add_log_density(self, total: Tensor, parameters: Parameters) -> None:
+        """Add the log density to `total`, `[member, level, row]`, up to a constant per row."""
 
     def updated(self, parameters: Parameters, weight: Tensor) -> Parameters:
         """Parameters under weights `[member, level, row]`, none less likely than before."""
@@ -91,21 +88,22 @@ class LineChild:
     center: Tensor
     spread: Tensor
     sharing: Sharing
-    jacobian: Tensor
 
     def take(self, rows: Tensor) -> LineChild:
-        return replace(self, table=self.table[:1, rows], jacobian=self.jacobian[:1, rows])
+        return replace(self, table=self.table[:1, rows])
 
     def pooled(self, members: int) -> Lines:
         return self.sharing.lines(members, self.levels)
 
-    def log_density(self, parameters: Parameters) -> Tensor:
+    def add_log_density(self, total: Tensor, parameters: Parameters) -> None:
         assert isinstance(parameters, Lines)
-        fitted = parameters.coefficients @ self.table[..., :-1].mT
-        square = (self.table[..., -1].unsqueeze(-2) - fitted) ** 2
-        variance = parameters.variance.unsqueeze(-1)
-        constant = self.jacobian.unsqueeze(-2) - self.spread.log()
-        return constant - 0.5 * (square / variance + variance.log() + _LOG_2PI)
+        coefficients, variance = parameters.coefficients, parameters.variance.unsqueeze(-1)
+        value = self.table[..., -1].unsqueeze(-2)
+        if coefficients.shape[-1] == 1:
+            residual = value - coefficients
+        else:
+            residual = (coefficients @ self.table[..., :-1].mT).sub_(value)
+        total.addcmul_(residual.square_(), -0.5 / variance).sub_(0.5 * variance.log())
 
     def updated(self, parameters: Parameters, weight: Tensor) -> Lines:
         assert isinstance(parameters, Lines)
@@ -174,11 +172,11 @@ class TableChild:
 
     def pooled(self, members: int) -> Tensor:
         even = self.hits.new_full((members, self.levels, 1), 1.0)
-        return self._table((even @ self.hits[:1].sum(-2, keepdim=True)))
+        return self._table(even @ self.hits[:1].sum(-2, keepdim=True))
 
-    def log_density(self, parameters: Parameters) -> Tensor:
+    def add_log_density(self, total: Tensor, parameters: Parameters) -> None:
         assert isinstance(parameters, Tensor)
-        return parameters @ self.hits.mT
+        total.add_(parameters @ self.hits.mT)
 
     def updated(self, parameters: Parameters, weight: Tensor) -> Tensor:
         return self._table(weight @ self.hits)
@@ -247,9 +245,8 @@ def _line_child(
     table, center, spread = line_table(mechanism.line(value), design)
     whole = cross_moments(table[:1], weight[:1].unsqueeze(1))[:, 0]
     sharing = Sharing.of(whole, slopes=not spec.by, scale=not spec.level)
-    slope = log_slope(value, support=mechanism.support, offset=mechanism.state["offset"])
     return LineChild(
-        node.name, mechanism, latent, support.cardinality, table, center, spread, sharing, slope
+        node.name, mechanism, latent, support.cardinality, table, center, spread, sharing
     )
 
 
