@@ -12,6 +12,11 @@ Values = NDArray[np.float64]
 
 TAIL = 0.05
 """How much of the normal period lies in either tail."""
+_NORMAL_TAIL = -1.6448536269514722
+"""The normal quantile at `TAIL`."""
+_NODES = np.linspace(-6, 6, 241)
+_WEIGHTS = np.exp(-0.5 * _NODES**2) / np.exp(-0.5 * _NODES**2).sum()
+"""A normal law on a grid."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,20 @@ class Score:
         if self.kind == "scale":
             return min(level, self.most)
         return min((math.sqrt(TAIL) + level) ** 2 - TAIL, self.most)
+
+    def under_shift(self, level: float) -> float:
+        """What the score's mean becomes where a normal variable's location drifts so far.
+
+        A shift alone widens the ranks and fills a tail, in proportion to its square or faster,
+        and a few blocks of a normal period do not show how far that goes.
+        """
+        if self.kind == "location":
+            return self.mean(level)
+        if self.kind == "scale":
+            ranks = [_normal(node + level) for node in _NODES]
+            mean = sum(w * abs(2 * r - 1) for w, r in zip(_WEIGHTS, ranks, strict=True))
+            return mean - 0.5
+        return _normal(_NORMAL_TAIL + level) - TAIL
 
 
 def _normal(value: float) -> float:
