@@ -35,8 +35,7 @@ def explain_row(
     subject: Subject, row: object, *, tolerance: float | None = None, seed: int = 0
 ) -> RowExplanation:
     """Why one prediction was wrong, and what would have made it right; see `Audit.explain_row`."""
-    frame = _one(row)
-    return explain_rows(subject, frame, tolerance=tolerance, seed=seed)[0]
+    return explain_rows(subject, _one(row), tolerance=tolerance, seed=seed)[0]
 
 
 def explain_rows(
@@ -108,8 +107,8 @@ def _both(
     return pairs(twin.take(rows), some, close, tolerance)
 
 
-def _one(row: object) -> pd.DataFrame:
-    """One row, as a frame.
+def _one(row: object) -> pd.DataFrame | dict[str, Any]:
+    """One row, as a frame, or as it was named.
 
     Raises:
         EvidenceError: They are several.
@@ -126,9 +125,11 @@ def _one(row: object) -> pd.DataFrame:
     frame, _ = as_frame(row, what="row")
     if len(frame) != 1:
         raise EvidenceError(
-            "row", found=f"{len(frame)} rows", mend="Give one: rows.iloc[[0]], or rows.loc[label]."
+            "row",
+            found=f"{len(frame)} rows",
+            mend="Give one: rows.iloc[[0]], or rows.loc[[label]].",
         )
-    return frame
+    return row if isinstance(row, dict) else frame
 
 
 def _table(subject: Subject, rows: object) -> Table:

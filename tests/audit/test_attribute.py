@@ -18,7 +18,12 @@ from causalsys.audit.audit import Audit, audit
 from causalsys.errors import EvidenceError, MissingColumnError, QueryError, UnknownNameError
 
 Array = NDArray[np.float64]
-SLOPES = {"a": {}, "b": {"a": 2.0}, "c": {"a": -1.0, "b": 0.5}, "d": {}}
+SLOPES: dict[str, dict[str, float]] = {
+    "a": {},
+    "b": {"a": 2.0},
+    "c": {"a": -1.0, "b": 0.5},
+    "d": {},
+}
 """A linear system: by variable, the slope of each cause."""
 ORDER = list(SLOPES)
 WEIGHTS = np.array([0.3, 1.0, -2.0, 0.7])
@@ -45,7 +50,7 @@ class Mixed(cs.SCM):
     @cs.equation(cs.Positive())
     def double(load):  # type: ignore[no-untyped-def]
         """Twice the load."""
-        return 2 * load
+        return 2 * load  # type: ignore[operator]
 
     y = cs.Observed(cs.Real(), parents=[double, kind], mechanism=cs.Linear())
 
@@ -74,6 +79,7 @@ def audited() -> Audit:
 def closed_form(audited: Audit, frame: pd.DataFrame) -> Array:
     """do-Shapley by its definition, the means of a linear system by hand."""
     fitted = audited.subject.fitted
+    assert isinstance(fitted, cs.FittedSCM)
 
     def at(name: str, **causes: float) -> float:
         done = fitted.sample(4000, do={k: 0.0 for k in ORDER if k != name} | causes, seed=1)
@@ -200,12 +206,19 @@ def test_no_method_has_all_four() -> None:
 
 def test_shap_of_a_line_is_its_closed_form(audited: Audit) -> None:
     some, behind = rows(4, seed=11), rows(50, seed=12)
-    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    state = _state()
     found = audited.attribute(some, method="shap", background=behind)
-    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
+    assert (_state() == state).all()
     centred = some[ORDER].to_numpy() - behind[ORDER].to_numpy().mean(axis=0)
     assert found.values == pytest.approx(centred * WEIGHTS, abs=1e-9)
     assert found.verdict is None
+
+
+def _state() -> NDArray[np.uint32]:
+    found = np.random.get_state(legacy=False)  # noqa: NPY002
+    assert isinstance(found, dict)
+    key: NDArray[np.uint32] = found["state"]["key"].copy()
+    return key
 
 
 def test_without_shap_it_says_what_to_install(
@@ -239,7 +252,7 @@ def test_categories_curves_and_equations_follow_their_interventions() -> None:
 
     def worth(*some: str) -> float:
         done = {name: row[name][0] for name in some}
-        drawn = fitted.sample(20000, do=done or None, seed=4)
+        drawn = fitted.sample(20000, do=done or None, samples=1, seed=4)
         levels = np.array(["x", "y", "z"])
         frame = pd.DataFrame(
             {
