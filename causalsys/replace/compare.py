@@ -71,45 +71,44 @@ def compare(
 ) -> Comparison:
     """Compare two predictors of one target, as logged and under shifts.
 
-        Args:
-            incumbent: The predictor in use: a function of a frame, an object with `predict`, or a
-                torch module.
-            candidate: The one that may replace it, for example a `cs.CausalPredictor`.
-            data: Held-out rows with the target: neither predictor was fitted to them.
-            shifts: `cs.Shift`s of the causes of the target.
-            target: What is predicted; the candidate's own, where it is a causal predictor.
-            fitted: The model that draws the rows under shifts; the candidate's own likewise. Under a
-                shift the candidate is judged by what it believes: a model that is wrong flatters a
-                predictor built on it, which the line "drawn by the model" beside "as logged" shows.
-            error: How wrong a prediction is; the candidate's own, else "absolute".
-            inputs: The columns of a predictor that does not remember their names, in its order.
-            rows: Rows to draw under each shift.
-            level: The share of rows that intervals should cover.
-            seed: Fixes the rows that are drawn, and the bootstrap.
+    Args:
+        incumbent: The predictor in use: a function of a frame, an object with `predict`, or a
+            torch module.
+        candidate: The one that may replace it, for example a `cs.CausalPredictor`.
+        data: Held-out rows with the target: neither predictor was fitted to them.
+        shifts: `cs.Shift`s of the causes of the target.
+        target: What is predicted; the candidate's own, where it is a causal predictor.
+        fitted: The model that draws the rows under shifts; the candidate's own likewise. There
+            the candidate is judged by what it believes: a model that is wrong flatters a
+            predictor built on it, which the line "drawn by the model" beside "as logged" shows.
+        error: How wrong a prediction is; the candidate's own, else "absolute".
+        inputs: The columns of a predictor that does not remember their names, in its order.
+        rows: Rows to draw under each shift.
+        level: The share of rows that intervals should cover.
+        seed: Fixes the rows that are drawn, and the bootstrap.
 
-        Raises:
-            QueryError: The model, or the target, is neither given nor the candidate's.
-            PredictorError: A predictor fails on some rows.
-            DataError: The rows do not fit the model.
+    Raises:
+        QueryError: The model, or the target, is neither given nor the candidate's.
+        PredictorError: A predictor fails on some rows.
+        DataError: The rows do not fit the model.
 
-        Example:
-            >>> import causalsys as cs
-            >>> import numpy as np
-    from numpy.typing import NDArray
-            >>> from causalsys.replace.predictor import CausalPredictor
-            >>> rng = np.random.default_rng(0)
-            >>> load = rng.uniform(1.0, 2.0, 600)
-            >>> rows = {"load": load, "latency": 3 * load + rng.normal(0, 0.1, 600)}
-            >>> model = cs.SCM.from_graph([("load", "latency")]).fit(rows, ensemble=2)
-            >>> candidate = CausalPredictor(model, target="latency")
-            >>> more = Shift("more load", {"load": lambda load: load + 1})
-            >>> found = compare(lambda frame: 3 * frame["load"] + 1, candidate, rows, shifts=[more])
-            >>> found.worse, found.figure("more load", "error").ratio < 0.5
-            ((), True)
+    Example:
+        >>> import causalsys as cs
+        >>> import numpy as np
+        >>> from causalsys.replace.predictor import CausalPredictor
+        >>> rng = np.random.default_rng(0)
+        >>> load = rng.uniform(1.0, 2.0, 600)
+        >>> rows = {"load": load, "latency": 3 * load + rng.normal(0, 0.1, 600)}
+        >>> model = cs.SCM.from_graph([("load", "latency")]).fit(rows, ensemble=2)
+        >>> candidate = CausalPredictor(model, target="latency")
+        >>> more = Shift("more load", {"load": lambda load: load + 1})
+        >>> found = compare(lambda frame: 3 * frame["load"] + 1, candidate, rows, shifts=[more])
+        >>> found.worse, found.figure("more load", "error").ratio < 0.5
+        ((), True)
 
-        Source: the interval of a difference of paired errors is Efron's percentile interval (Efron and
-            Tibshirani, 1993, section 13.3); what is reported beside the error: its 95th percentile,
-            the intervals' coverage and mean width (Gneiting, Balabdaoui and Raftery, JRSS B 2007).
+    Source: intervals of differences are percentile intervals over a bootstrap of the pairs (Efron
+        and Tibshirani, 1993, section 13.3); calibration and sharpness of what is said beside the
+        point: Gneiting, Balabdaoui and Raftery (JRSS B 2007).
     """
     model = _model_of(candidate, fitted)
     name = target_of(model, target or getattr(candidate, "target_", None) or _own(candidate))

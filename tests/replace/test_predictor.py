@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 import causalsys as cs
+from causalsys.detect.loss import loss_of
 from causalsys.errors import (
     CausalSysError,
     DataError,
@@ -98,16 +99,12 @@ def test_no_other_point_of_the_law_loses_less(known_hosts: FittedSCM, error: str
         for each in ("absolute", "squared", "relative")
     }
     truth = rows.y.to_numpy()
-    loss = {
-        "absolute": lambda p: np.abs(p - truth),
-        "squared": lambda p: (p - truth) ** 2,
-        "relative": lambda p: np.abs(p - truth) / np.abs(truth),
-    }[error]
-    own = loss(points[error]).mean()
+    loss = loss_of(error)
+    own = loss(truth, points[error]).mean()
     for each, point in points.items():
         # By luck a near tie may turn: its difference is within three standard errors.
-        spread = (loss(point) - loss(points[error])).std() / len(truth) ** 0.5
-        assert own <= loss(point).mean() + 3 * spread, each
+        spread = (loss(truth, point) - loss(truth, points[error])).std() / len(truth) ** 0.5
+        assert own <= loss(truth, point).mean() + 3 * spread, each
 
 
 def test_a_loss_of_the_users_own_is_minimised(known_path: FittedSCM) -> None:
