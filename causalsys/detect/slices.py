@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from causalsys.data.read import as_frame
 from causalsys.detect.slice_clusters import by_clusters
 from causalsys.detect.slice_columns import Columns, columns_of
-from causalsys.detect.slice_conditions import Conditions
+from causalsys.detect.slice_conditions import Conditions, Mask, all_hold
 from causalsys.detect.slice_lattice import by_lattice
 from causalsys.detect.slice_pruning import Candidate, apart, candidates
 from causalsys.detect.slice_result import Slice, Slices
-from causalsys.detect.slice_significance import contrast, holm
+from causalsys.detect.slice_significance import FINEST, Contrast, contrast, exchanged, holm
 from causalsys.detect.slice_tree import by_tree
 from causalsys.errors import EvidenceError, QueryError
 
@@ -47,7 +47,8 @@ def find_slices(
 
     One half of the rows is searched, by each method. What is found is shortened, and what says
     the same again is merged. The other half, which no search has seen, tests what is left: Welch's
-    test of the mean error in against out, with Holm's correction for the slices tested. So the
+    test of the mean error in against out, beside its permutation (the larger p counts), with
+    Holm's correction for the slices tested. So the
     p values hold however hard was searched, and the figures are not those of lucky rows.
 
     Args:
@@ -88,7 +89,7 @@ def find_slices(
     )
     kept = apart(found, values[half], alike=_ALIKE, across=True)[: 2 * top]
     there = np.setdiff1d(np.arange(len(frame)), half)
-    slices = figures(kept, frame.iloc[there], values[there], least=least)
+    slices = figures(kept, frame.iloc[there], values[there], least=least, seed=seed)
     named = sorted(
         (each for each in slices if each.p <= level),
         key=lambda each: (each.p, -abs(each.effect), str(each)),
@@ -169,13 +170,12 @@ def figures(
     errors: NDArray[np.float64],
     *,
     least: int,
+    seed: int,
 ) -> list[Slice]:
     """The candidates with their figures in rows that no search has seen."""
-    from causalsys.detect.slice_conditions import all_hold
-
     held = [all_hold(each.conditions, rows) for each in kept]
     contrasts = [contrast(errors, each) for each in held]
-    corrected = holm(np.array([each.p() if each.rows >= 2 else 1.0 for each in contrasts]))
+    corrected = holm(_chances(contrasts, held, errors, seed=seed))
     total = float(errors.sum())
     return [
         Slice(
@@ -195,6 +195,17 @@ def figures(
         for one, inside, found, p in zip(kept, held, contrasts, corrected, strict=True)
         if found.rows >= least // 4
     ]
+
+
+def _chances(
+    contrasts: list[Contrast], held: list[Mask], errors: NDArray[np.float64], *, seed: int
+) -> NDArray[np.float64]:
+    """The larger of two p values; Welch's alone below what dealing anew can tell."""
+    if not held:
+        return np.zeros(0)
+    welch = np.array([each.p() for each in contrasts])
+    dealt = exchanged(errors, held, seed=seed)
+    return np.where(dealt <= FINEST, np.minimum(welch, dealt), np.maximum(welch, dealt))
 
 
 def _check(methods: Sequence[str], *, most: int, level: float, top: int) -> None:
