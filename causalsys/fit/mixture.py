@@ -70,12 +70,14 @@ class Mixture:
     Attributes:
         latent: The latent's name.
         rows: How many rows there are.
+        own: Whether each member has data of its own (imputed cells).
         started: Its mechanism, started.
         children: What hangs on it.
     """
 
     latent: str
     rows: int
+    own: bool
     started: GumbelMaxMechanism
     children: tuple[Child, ...]
 
@@ -99,7 +101,8 @@ class Mixture:
             if child is None:
                 return None
             children.append(child)
-        return cls(latent.name, scope.rows, started, tuple(children))
+        own = any(len(value) > 1 for value in scope.known.values())
+        return cls(latent.name, scope.rows, own, started, tuple(children))
 
     @property
     def levels(self) -> int:
@@ -109,7 +112,7 @@ class Mixture:
     def take(self, rows: Tensor) -> Mixture:
         """The mixture over these rows of the first data set."""
         children = tuple(child.take(rows) for child in self.children)
-        return Mixture(self.latent, len(rows), self.started, children)
+        return Mixture(self.latent, len(rows), False, self.started, children)
 
     def step(self, weight: Tensor, of_levels: Tensor, before: State | None = None) -> State:
         """The parameters that the rows' levels `[member, level, row]` call for."""
@@ -151,8 +154,9 @@ class Mixture:
             ended[going[~still]] = True
             if not bool(still.any()):
                 break
-            going = going[still]
-            kept = still.nonzero()[:, 0]
+            # Members with data of their own stay side by side.
+            kept = torch.arange(members) if self.own else still.nonzero()[:, 0]
+            going = going[kept]
             state, joint, evidence = state.take(kept), joint[kept], evidence[kept]
             state = self.step(weight[going], (joint - evidence.unsqueeze(1)).exp(), state)
         return found, score, ended
@@ -194,16 +198,17 @@ def maximise_mixture(
         before: Its mechanisms as they were fitted last; their optimum is kept, and what its levels
             mean, unless a new search finds a much better one.
     """
-    best, agreeing = _search(mixture, weight[:1], generator)
-    best, score, _ = mixture.climb(best, weight[:1], steps=_STEPS)
+    first = mixture.take(torch.arange(mixture.rows))
+    best, agreeing = _search(first, weight[:1], generator)
+    best, score, _ = first.climb(best, weight[:1], steps=_STEPS)
     best = best.levels(best.share[0].argsort(descending=True, stable=True))
     if before is not None:
         old = mixture.state(before).take(torch.zeros(1, dtype=torch.int64))
-        again, kept, _ = mixture.climb(old, weight[:1], steps=_STEPS)
+        again, kept, _ = first.climb(old, weight[:1], steps=_STEPS)
         if float(score - kept) < _BETTER * float(weight[0].sum()):
             best = again
         else:
-            best = best.levels(_alike(mixture, best, old, weight[0]))
+            best = best.levels(_alike(first, best, old, weight[0]))
     start = best.take(torch.zeros(len(weight), dtype=torch.int64))
     state, _, ended = mixture.climb(start, weight, steps=_STEPS)
     mechanisms = mixture.mechanisms(state)

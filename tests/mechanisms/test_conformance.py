@@ -75,6 +75,14 @@ ROOTS: list[tuple[specs.MechanismSpec, Support]] = [
 CASES = [(*family, kind) for family in FAMILIES for kind in PARENTS]
 CASES += [(*family, kind) for family in VECTORS for kind in ("none", "real", "vector")]
 CASES += [(*root, "none") for root in ROOTS]
+CASES += [
+    (spec, support, "discrete")
+    for support in (Real(), Positive(), Fraction())
+    for spec in (
+        specs.Linear(link=specs.natural_link(support), by="k"),
+        specs.Linear(link=specs.natural_link(support), scale_by="k"),
+    )
+]
 CASES += [(specs.Linear(prior={"x": (1.0, 0.5)}), Real(), kind) for kind in ("real", "positive")]
 
 
