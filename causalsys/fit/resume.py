@@ -26,10 +26,15 @@ def resume(district: District, before: Before, *, training: Training) -> Outcome
         training: How a search would run.
     """
     old, new = before.guide, district.guide
-    if old is None or new is None or (old.latents, old.sizes, dict(old.inputs)) != (
-        new.latents,
-        new.sizes,
-        dict(new.inputs),
+    if (
+        old is None
+        or new is None
+        or (old.latents, old.sizes, dict(old.inputs))
+        != (
+            new.latents,
+            new.sizes,
+            dict(new.inputs),
+        )
     ):
         return None
     members = len(district.weight)
