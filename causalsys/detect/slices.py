@@ -80,6 +80,38 @@ def find_slices(
         ...     print(each, f"{each.share:.2f}")
         host = b and load > 0.705 0.13
     """
+    return found_slices(
+        rows,
+        errors,
+        columns=columns,
+        methods=methods,
+        most=most,
+        least=least,
+        level=level,
+        top=top,
+        seed=seed,
+        across=True,
+    )
+
+
+def found_slices(
+    rows: pd.DataFrame,
+    errors: ArrayLike,
+    *,
+    columns: Sequence[str] | None,
+    methods: Sequence[str],
+    most: int,
+    least: int | None,
+    level: float,
+    top: int,
+    seed: int,
+    across: bool,
+) -> Slices:
+    """As `find_slices`; without `across`, slices over different columns are kept apart.
+
+    What only comes along with a clearer slice is then told too, so that the causal step may say
+    which of them is the cause.
+    """
     _check(methods, most=most, level=level, top=top)
     frame, _ = as_frame(rows, what="rows")
     values = _errors(errors, len(frame))
@@ -87,7 +119,7 @@ def find_slices(
     found, looked_at, half, notes = search(
         frame, values, columns=columns, methods=methods, most=most, least=least, seed=seed
     )
-    kept = apart(found, values[half], alike=_ALIKE, across=True)[: 2 * top]
+    kept = apart(found, values[half], alike=_ALIKE, across=across)[: 2 * top]
     there = np.setdiff1d(np.arange(len(frame)), half)
     slices = figures(kept, frame.iloc[there], values[there], least=least, seed=seed)
     named = sorted(
