@@ -11,7 +11,7 @@ import pandas as pd
 from benchmarks.mispredictions.predictors import trained
 from benchmarks.mispredictions.systems import Floats, System, random_system
 
-KINDS = ("mix shift", "mechanism", "latent group", "label noise", "missing feature", "none")
+KINDS = ("mix shift", "mechanism change", "latent group", "label noise", "missing feature", "none")
 _RISE = 1.35
 """By which factor the error of a large sample rises, so that there is something to explain."""
 _LARGE = 20_000
@@ -245,7 +245,7 @@ def _none(system: System, random: np.random.Generator) -> _Change | None:
 
 _MAKE: dict[str, Callable[[System, np.random.Generator], _Change | None]] = {
     "mix shift": _mix,
-    "mechanism": _mechanism,
+    "mechanism change": _mechanism,
     "latent group": _group,
     "label noise": _labels,
     "missing feature": _missing,

@@ -1,0 +1,274 @@
+"""How the target's law changed: for all rows, for a hidden group of them, or in its spread alone.
+
+What the rows after leave of the old mean is told by rival laws, each fitted and judged by held-out
+rows: as before; wider (all labels, or a share of them, are wrong by chance); moved for all rows,
+along the features; and a mixture of the law before with one of its own offset, slopes and spread,
+the chance of belonging to it being logistic in the features (a mixture of experts: Jordan and
+Jacobs, Neural Computation 1994), fitted by EM from several starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalsys.audit.explain_ratio import logistic, sigmoid
+from causalsys.audit.explain_regression import Curve, curve, design
+
+Floats = NDArray[np.float64]
+LogLaw = Callable[[Floats], Floats]
+_STEPS = 60
+_GRID = 512
+_LEAST = 0.03
+"""A group is no smaller than this share of the rows."""
+
+
+def smooth(left: Floats) -> LogLaw:
+    """The log density of residuals: a kernel estimate with some of a wide normal law."""
+    spread = max(float(left.std()), 1e-12)
+    width = 1.06 * min(
+        spread, float(np.subtract(*np.quantile(left, [0.75, 0.25]))) / 1.34 or spread
+    )
+    width *= len(left) ** -0.2
+    grid = np.linspace(left.min() - 3 * spread, left.max() + 3 * spread, _GRID)
+    density = np.exp(-0.5 * ((grid[:, None] - left) / width) ** 2).sum(1)
+    density /= len(left) * width * np.sqrt(2 * np.pi)
+    wide = np.exp(-0.5 * (grid / (2 * spread)) ** 2) / (2 * spread * np.sqrt(2 * np.pi))
+    logs = np.log(0.98 * density + 0.02 * wide)
+
+    def law(value: Floats) -> Floats:
+        inside = np.interp(value, grid, logs)
+        # Beyond the grid the wide normal law goes on.
+        beyond = np.maximum(np.maximum(grid[0] - value, value - grid[-1]), 0.0) / (2 * spread)
+        reach = np.maximum(np.abs(np.clip(value, grid[0], grid[-1])) / (2 * spread), 1.0)
+        found: Floats = inside - beyond * reach - 0.5 * beyond**2
+        return found
+
+    return law
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The law before for some rows, and another for the rest.
+
+    Attributes:
+        own: The weights of the group's mean, along the basis.
+        spread: Its deviation.
+        chance: The weights of the log odds of belonging to it, along the basis.
+    """
+
+    own: Floats
+    spread: float
+    chance: Floats
+
+    def parts(self, basis: Floats, left: Floats, law: LogLaw) -> tuple[Floats, Floats]:
+        """The log density of each row with each law, `[row]` twice."""
+        odds = basis[:, : len(self.chance)] @ self.chance
+        mean = basis[:, : len(self.own)] @ self.own
+        mine = -0.5 * ((left - mean) / self.spread) ** 2 - np.log(self.spread * np.sqrt(2 * np.pi))
+        return law(left) - np.logaddexp(0, odds), mine - np.logaddexp(0, -odds)
+
+    def log_density(self, basis: Floats, left: Floats, law: LogLaw) -> Floats:
+        """`[row]`."""
+        found: Floats = np.logaddexp(*self.parts(basis, left, law))
+        return found
+
+    def probabilities(self, basis: Floats, left: Floats, law: LogLaw) -> Floats:
+        """The chance that each row belongs to the group, `[row]`."""
+        old, own = self.parts(basis, left, law)
+        return sigmoid(own - old)
+
+
+def mixture(
+    basis: Floats,
+    left: Floats,
+    law: LogLaw,
+    *,
+    slopes: bool,
+    related: bool,
+    centred: bool = False,
+    steps: int = _STEPS,
+) -> Mixture:
+    """The mixture of the largest likelihood, by EM from several starts.
+
+    Args:
+        basis: A constant and the features, `[row, column]`.
+        left: The residuals `[row]`.
+        law: The law before.
+        slopes: Whether the group's mean depends on the features.
+        related: Whether belonging to it does.
+        centred: Whether the group's mean is that of the law before.
+        steps: The most steps.
+    """
+    best: tuple[float, Mixture] | None = None
+    old = law(left)
+    for start in _starts(left, old, centred=centred):
+        found = _climb(basis, left, old, start, (slopes, related, centred), steps)
+        score = float(found.log_density(basis, left, law).sum())
+        if best is None or score > best[0]:
+            best = score, found
+    assert best is not None
+    return best[1]
+
+
+def _starts(left: Floats, old: Floats, *, centred: bool) -> list[Floats]:
+    """First guesses of who belongs to the group: those high, those low, those unlikely before."""
+    unlikely = (old < np.quantile(old, 0.25)).astype(float)
+    if centred:
+        return [0.1 + 0.8 * unlikely]
+    high, low = (left > np.quantile(left, 0.7)), (left < np.quantile(left, 0.3))
+    return [0.1 + 0.8 * each.astype(float) for each in (high, low, unlikely)]
+
+
+def _climb(
+    basis: Floats,
+    left: Floats,
+    old: Floats,
+    weight: Floats,
+    shape: tuple[bool, bool, bool],
+    steps: int,
+) -> Mixture:
+    slopes, related, centred = shape
+    mean_basis = basis if slopes else basis[:, :1]
+    odds_basis = basis if related else basis[:, :1]
+    least = 0.2 * float(left.std())
+    last = -np.inf
+    for _ in range(steps):
+        own = np.zeros(1) if centred else _weighted(mean_basis, left, weight)
+        rest = left - mean_basis[:, : len(own)] @ own
+        spread = max(float(np.sqrt(weight @ rest**2 / weight.sum())), least)
+        chance = logistic(odds_basis, weight, weight=np.ones(len(left)))
+        chance = _bounded(chance)
+        found = Mixture(own, spread, chance)
+        odds = odds_basis @ chance
+        mine = -0.5 * (rest / spread) ** 2 - np.log(spread * np.sqrt(2 * np.pi))
+        first, second = old - np.logaddexp(0, odds), mine - np.logaddexp(0, -odds)
+        score = float(np.logaddexp(first, second).sum())
+        weight = np.clip(sigmoid(second - first), 1e-6, 1 - 1e-6)
+        if score - last < 1e-3:
+            break
+        last = score
+    return found
+
+
+def _weighted(basis: Floats, left: Floats, weight: Floats) -> Floats:
+    weighed = basis * weight[:, None]
+    ridge = 1.0 * np.eye(basis.shape[1])
+    ridge[0, 0] = 1e-6
+    found: Floats = np.linalg.solve(weighed.T @ basis + ridge, weighed.T @ left)
+    return found
+
+
+def _bounded(chance: Floats) -> Floats:
+    """Not a group of almost no rows."""
+    edge = np.log(1 / _LEAST - 1)
+    chance = chance.copy()
+    chance[0] = np.clip(chance[0], -edge, edge)
+    return chance
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Rival laws of the residuals after, by held-out rows.
+
+    Attributes:
+        scores: By rival, the log density of each row by a fit that did not see it, `[row]`.
+        group: The mixture fitted to all rows.
+        basis: Its basis, `[row, column]`.
+        moved: The mean of the residuals, were it moved for all rows.
+    """
+
+    scores: dict[str, Floats]
+    group: Mixture
+    basis: Floats
+    moved: Curve
+
+    def best(self, which: str) -> Floats:
+        """The scores of the best rival whose name begins so, `[row]`."""
+        names = [name for name in self.scores if name.startswith(which)]
+        return self.scores[max(names, key=lambda name: float(self.scores[name].sum()))]
+
+
+_MOVED = ("moved, line", "moved, bend", "moved, square", "moved, trees")
+_GROUPS = {
+    "group": (False, False),
+    "group, related": (False, True),
+    "group, slopes": (True, False),
+    "group, slopes, related": (True, True),
+}
+
+
+def judged(features: Floats, left: Floats, law: LogLaw, *, folds: NDArray[np.int64]) -> Judged:
+    """Fit all rivals, and judge them by held-out rows.
+
+    Args:
+        features: `[row, feature]`, of the rows after.
+        left: What they leave of the old mean, `[row]`.
+        law: The log density of what rows before leave of it.
+        folds: The folds of the rows.
+    """
+    center, spread = features.mean(0), features.std(0)
+    scaled = np.clip((features - center) / np.where(spread > 0, spread, 1.0), -5, 5)
+    basis = design(scaled, kind="line")
+    rivals = ["wider", *_MOVED, *_GROUPS]
+    scores = {name: np.empty(len(left)) for name in rivals}
+    scores["as before"] = law(left)
+    for fold in range(int(folds.max()) + 1):
+        out = folds == fold
+        inside = _Rows(features[~out], basis[~out], left[~out])
+        held = _Rows(features[out], basis[out], left[out])
+        for name in rivals:
+            scores[name][out] = _score(name, inside, held, law)
+    best = max(_GROUPS, key=lambda name: float(scores[name].sum()))
+    slopes, related = _GROUPS[best]
+    group = mixture(basis, left, law, slopes=slopes, related=related)
+    moved = curve(features, left, weight=np.ones(len(left)), family="line")
+    return Judged(scores, group, basis, moved)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    features: Floats
+    basis: Floats
+    left: Floats
+
+
+def _score(name: str, rows: _Rows, held: _Rows, law: LogLaw) -> Floats:
+    if name in _GROUPS:
+        slopes, related = _GROUPS[name]
+        found = mixture(rows.basis, rows.left, law, slopes=slopes, related=related, steps=30)
+        return found.log_density(held.basis, held.left, law)
+    if name == "wider":
+        return _wider(rows, held, law)
+    family = name.removeprefix("moved, ")
+    fit = curve(rows.features, rows.left, weight=np.ones(len(rows.left)), family=family)
+    rest, ahead = rows.left - fit(rows.features), held.left - fit(held.features)
+    return _scaled(rest, ahead, law)
+
+
+def _scaled(rest: Floats, ahead: Floats, law: LogLaw) -> Floats:
+    """The law before, as wide as fits best."""
+    factors = np.geomspace(0.5, 16.0, 41)
+    likely = [float((law(rest / each) - np.log(each)).sum()) for each in factors]
+    best = factors[int(np.argmax(likely))]
+    found: Floats = law(ahead / best) - np.log(best)
+    return found
+
+
+def _wider(rows: _Rows, held: _Rows, law: LogLaw) -> Floats:
+    """All of it wider, or a share of it: what is better on the rows fitted to."""
+    some = mixture(rows.basis, rows.left, law, slopes=False, related=False, centred=True)
+    both = (
+        (_scaled(rows.left, rows.left, law), _scaled(rows.left, held.left, law)),
+        (
+            some.log_density(rows.basis, rows.left, law),
+            some.log_density(held.basis, held.left, law),
+        ),
+    )
+    return max(both, key=lambda each: float(each[0].sum()))[1]
+
+
+__all__ = ["Judged", "LogLaw", "Mixture", "judged", "mixture", "smooth"]
