@@ -17,7 +17,10 @@ from causalsys.audit.explain_row import explain_row
 from causalsys.audit.explain_row_result import RowExplanation
 from causalsys.audit.predictor import predictor_of
 from causalsys.audit.subject import Subject
+from causalsys.audit.survive import slices
+from causalsys.audit.survive_result import AuditedSlices
 from causalsys.detect.loss import Loss, Values, loss_of
+from causalsys.detect.slices import METHODS
 from causalsys.errors import QueryError
 from causalsys.fit.fitted import Fitted
 from causalsys.query.ask import sample
@@ -224,6 +227,87 @@ class Audit:
             ('queue',)
         """
         return explain_row(self.subject, row, tolerance=tolerance, seed=seed)
+
+    def slices(
+        self,
+        rows: object,
+        *,
+        columns: Sequence[str] | None = None,
+        methods: Sequence[str] = METHODS,
+        most: int = 3,
+        least: int | None = None,
+        level: float = 0.05,
+        top: int = 10,
+        refit: bool | None = None,
+        seed: int = 0,
+    ) -> AuditedSlices:
+        """Where the error is high, and which of these slices are causes of it.
+
+        Slices are searched over the logged columns that the target does not cause, and over the
+        latents, inferred from these: see `find_slices`. Then the causal step. Every row is given
+        the slice's columns as some row in the slice has them, and as some row outside has them,
+        while all that these columns do not cause is held. What they cause follows by the fitted
+        model; the predictor reads that, and the error is computed anew. What is left of the
+        slice's difference is caused by its columns; the rest comes along with them.
+
+        The target is drawn by its fitted mechanism, if that has the slice's error; else the
+        error's own mechanism is learned from these rows, if no latent is among the target's
+        causes. Where neither can be, or the question is not identified, the verdict is "unknown".
+        A column that only the predictor reads is a cause of its error as far as it misleads it.
+
+        Args:
+            rows: The rows on which the errors were seen, with the truth.
+            columns: Which columns and latents; without it all that are known before the target.
+            methods: Some of "lattice", "tree", "clusters".
+            most: Most columns in a conjunction.
+            least: Fewest rows of a slice; by default 20, or one in a hundred where that is more.
+            level: The chance that any slice is named where none is worse than the rest.
+            top: Most slices in the answer.
+            refit: Whether the target's mechanism is fitted to these rows first; by default from
+                200 rows on. A mechanism of normal rows may be wrong in the slice.
+            seed: Fixes all draws.
+
+        Raises:
+            EvidenceError: There are too few rows, or the target is missing in some.
+            DataError: The rows do not fit the model.
+            UnknownNameError: A column is not in the rows, nor a latent.
+            QueryError: An argument is outside what it can be.
+            PredictorError: The predictor fails on rows, or on what they would have been.
+
+        Example:
+            The error rises with `heat`; `noise` is high when `heat` is, and nothing more.
+
+            >>> import causalsys as cs, numpy as np, pandas as pd
+            >>> from causalsys.audit.audit import audit
+            >>> class Plant(cs.SCM):
+            ...     heat = cs.Observed(cs.Real(), mechanism=cs.Linear())
+            ...     noise = cs.Observed(cs.Real(), parents=[heat], mechanism=cs.Linear())
+            ...     power = cs.Observed(cs.Real(), parents=[heat], mechanism=cs.Linear())
+            >>> rng = np.random.default_rng(0)
+            >>> heat = rng.normal(size=1500)
+            >>> rows = pd.DataFrame({"heat": heat, "noise": heat + rng.normal(size=1500) / 2})
+            >>> rows["power"] = heat + 5 * (heat > 1) + rng.normal(size=1500)
+            >>> audited = audit(
+            ...     Plant.fit(rows), lambda r: r["heat"], target="power", inputs=["heat"]
+            ... )
+            >>> found = audited.slices(rows)
+            >>> {each.slice.columns for each in found.kept}
+            {('heat',)}
+            >>> {each.slice.columns for each in found.correlate}
+            {('noise',)}
+        """
+        return slices(
+            self.subject,
+            rows,
+            columns=columns,
+            methods=methods,
+            most=most,
+            least=least,
+            level=level,
+            top=top,
+            refit=refit,
+            seed=seed,
+        )
 
 
 def audit(

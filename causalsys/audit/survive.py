@@ -11,18 +11,19 @@ cause and what comes along.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from causalsys.audit.subject import Period, Subject
-from causalsys.audit.survive_effect import Effect, Places, donors, effect
+from causalsys.audit.survive_effect import Places, donors
 from causalsys.audit.survive_latents import latent_columns, logged_before
-from causalsys.audit.survive_regression import Regression, regression
-from causalsys.audit.survive_result import AuditedSlice, AuditedSlices, Verdict
+from causalsys.audit.survive_regression import Regression, coded, regression
+from causalsys.audit.survive_result import AuditedSlice, AuditedSlices
+from causalsys.audit.survive_verdict import apart, repeats, unknown, verdict_of
 from causalsys.audit.survive_worlds import Reach, Setting, errors_in, reach, values_in
 from causalsys.detect.slice_conditions import all_hold
 from causalsys.detect.slice_result import Slice
@@ -36,15 +37,10 @@ if TYPE_CHECKING:
 
 _LEAST_REFIT = 200
 """With fewer rows the target's mechanism stays as it was fitted."""
-_REMAINS = 0.1
-"""What is caused is at least this share of the slice's difference, or the slice is a correlate."""
-_UNCLEAR = 0.5
-"""An interval that has both none and this share in it tells nothing."""
 _LIKE = (0.7, 1.4)
 """The model must have this share of the slice's difference, its columns being as they are."""
 _ROWS = 4000
 """Rows that are moved; of more, a random sample."""
-_LEVEL = 0.9
 
 
 @dataclass(frozen=True)
@@ -97,7 +93,12 @@ def slices(
         across=False,
     )
     step = _step(subject, replace(period, rows=wide), seed=seed)
-    judged = tuple(_judged(step, each) for each in found.slices)
+    every = [_judged(step, each) for each in found.slices]
+    judged = tuple(each for each in every if not repeats(each, every))
+    again = len(every) - len(judged)
+    if again:
+        left = (*left, f"{again} slices say again what a cause says, with an idle column.")
+    found = replace(found, slices=tuple(each.slice for each in judged))
     used = {name for each in found.slices for name in each.columns}
     return AuditedSlices(
         found,
@@ -159,70 +160,77 @@ def _judged(step: Step, each: Slice) -> AuditedSlice:
     names = each.columns
     strange = [name for name in names if name not in nodes]
     if strange:
-        return _unknown(each, f"{strange[0]} is no variable of the model.")
+        return unknown(each, f"{strange[0]} is no variable of the model.")
     if any(condition.missing for condition in each.conditions):
-        return _unknown(each, "Nothing can set a value to be missing.")
+        return unknown(each, "Nothing can set a value to be missing.")
     reached = reach(step.subject, names)
     target = step.subject.target
     if not reached.target and not reached.read:
         reason = (
-            f"In the graph {' and '.join(names)} cause neither {target} nor what "
-            f"{step.subject.predictor.name} reads."
+            f"In the graph neither {target} nor what {step.subject.predictor.name} reads follows "
+            f"from {' and '.join(names)}."
         )
-        return AuditedSlice(each, "correlate", 0.0, (0.0, 0.0), 0.0, (0.0, 0.0), "graph", reason)
+        return AuditedSlice(
+            each, "correlate", 0.0, (0.0, 0.0), 0.0, (0.0, 0.0), names, "graph", reason
+        )
     rows = step.period.rows
     held = all_hold(each.conditions, rows)
     usable = np.asarray(rows[list(names)].notna().all(axis=1), dtype=bool)
     if (held & usable).sum() < 2 or (~held & usable).sum() < 2:
-        return _unknown(each, "Too few rows lie in it, or outside.")
+        return unknown(each, "Too few rows lie in it, or outside.")
     dealt = donors(held, usable, seed=step.seed)
     try:
         return _told(step, each, reached, held=held, dealt=dealt)
     except CausalSysError as error:
-        return _unknown(each, brief(error))
+        return unknown(each, brief(error))
 
 
 def _told(
     step: Step, each: Slice, reached: Reach, *, held: NDArray[np.bool_], dealt: list[Places]
 ) -> AuditedSlice:
     """By the target's mechanism where it has the slice's error, else by the error's own."""
+    names, fitted = each.columns, step.subject.fitted
+    own = np.arange(len(step.period))
+    places = [own, *dealt]
+    worlds = [_set(step, dict.fromkeys(names, place)) for place in places]
+    if len(names) > 1:
+        # Without each column in turn: all others from the slice, and it as it was.
+        worlds += [
+            _set(step, {name: own if name == out else place for name in names})
+            for out in names
+            for place in dealt[::2]
+        ]
     like, first = np.nan, None
     try:
-        errors = _by_mechanism(step, each, reached, dealt)
-        own = errors[0].mean(axis=0)
-        like = _apart(own, held) / _apart(step.period.error, held)
+        errors = _by_mechanism(step, reached, worlds)
+        like = apart(errors[0].mean(axis=0), held) / apart(step.period.error, held)
         if not reached.target or _LIKE[0] <= like <= _LIKE[1]:
-            found = effect(errors[1:], dealt, members=step.subject.fitted.members)
-            return _verdict(each, found, by="mechanism")
+            return verdict_of(each, errors[1:], dealt, members=fitted.members, by="mechanism")
     except CausalSysError as error:
         first = error
     learned = step.learned()
     if learned is None and first is not None:
         raise first
     if learned is None:
-        return _unknown(
+        return unknown(
             each,
             f"The fitted mechanism of {step.subject.target} has {like:.0%} of this error, and a "
             "latent among its causes forbids to learn the error alone.",
         )
-    worlds = _by_regression(step, each, reached, dealt, learned)
-    found = effect(worlds, dealt, members=len(learned.models))
-    return _verdict(each, found, by="regression")
+    errors = _by_regression(step, reached, worlds[1:], learned)
+    return verdict_of(each, errors, dealt, members=len(learned.models), by="regression")
 
 
 def _by_mechanism(
-    step: Step, each: Slice, reached: Reach, dealt: list[Places]
+    step: Step, reached: Reach, worlds: Sequence[Setting]
 ) -> list[NDArray[np.float64]]:
-    """The errors in each world, `[sample, row]`: the first as the columns are."""
+    """The errors in each world, `[sample, row]`."""
     target = step.subject.target
-    wanted = [*([target] if reached.target else []), *reached.read]
-    places = [np.arange(len(step.period)), *dealt]
-    worlds = [_set(step, each.columns, place) for place in places]
     found = values_in(
         step.subject.fitted,
         step.period.rows,
         worlds,
-        wanted=wanted,
+        wanted=[*([target] if reached.target else []), *reached.read],
         below=reached.below,
         redraw=[target] if reached.target else [],
         seed=step.seed,
@@ -231,61 +239,31 @@ def _by_mechanism(
 
 
 def _by_regression(
-    step: Step, each: Slice, reached: Reach, dealt: list[Places], learned: Regression
+    step: Step, reached: Reach, worlds: Sequence[Setting], learned: Regression
 ) -> list[NDArray[np.float64]]:
     """The mean errors in each world, `[member, row]`."""
-    from causalsys.audit.survive_regression import coded
-
-    names = each.columns
-    worlds: list[dict[str, NDArray[np.float64]]] = [{} for _ in dealt]
-    further = [n for n in learned.reads if n in reached.below and n not in names]
+    further = [n for n in learned.reads if n in reached.below and n not in worlds[0]]
+    found: list[dict[str, NDArray[np.float64]]] = [{} for _ in worlds]
     if further:
-        worlds = values_in(
+        found = values_in(
             step.subject.fitted,
             step.period.rows,
-            [_set(step, names, place) for place in dealt],
+            worlds,
             wanted=further,
             below=reached.below,
             redraw=[],
             seed=step.seed,
         )
-    rows = step.period.rows
-    for world, place in zip(worlds, dealt, strict=True):
+    for into, world in zip(found, worlds, strict=True):
         for name in learned.reads:
-            if name in names:
-                world[name] = coded(step.subject, rows[name].iloc[place], name)[None]
-    return [learned.errors(world) for world in worlds]
+            if name in world:
+                into[name] = coded(step.subject, world[name], name)[None]
+    return [learned.errors(each) for each in found]
 
 
-def _set(step: Step, names: Sequence[str], place: Places) -> Setting:
-    rows: dict[str, NDArray[Any]] = {n: step.period.rows[n].to_numpy() for n in names}
-    return {name: values[place] for name, values in rows.items()}
-
-
-def _apart(errors: NDArray[np.float64], held: NDArray[np.bool_]) -> float:
-    return float(errors[held].mean() - errors[~held].mean())
-
-
-def _verdict(each: Slice, found: Effect, *, by: str) -> AuditedSlice:
-    low, high = found.interval(_LEVEL)
-    spread = (each.interval[1] - each.interval[0]) / 2 / 1.645
-    share, ends = found.share(each.difference, spread, _LEVEL)
-    told = (
-        f"{share:.0%} [{ends[0]:.0%}, {ends[1]:.0%}] of the difference stays when the other "
-        f"causes are held (by the {by})"
-    )
-    verdict: Verdict = "unknown"
-    if low > 0 and share >= _REMAINS:
-        verdict = "kept"
-    elif ends[1] < _UNCLEAR:
-        verdict = "correlate"
-    reason = f"{told}: too wide to tell." if verdict == "unknown" else f"{told}."
-    return AuditedSlice(each, verdict, found.caused, (low, high), share, ends, by, reason)
-
-
-def _unknown(each: Slice, reason: str) -> AuditedSlice:
-    nothing = (np.nan, np.nan)
-    return AuditedSlice(each, "unknown", np.nan, nothing, np.nan, nothing, "", reason)
+def _set(step: Step, places: Mapping[str, Places]) -> Setting:
+    """Columns set to what they are in other rows."""
+    return {name: step.period.rows[name].to_numpy()[place] for name, place in places.items()}
 
 
 def _assumed(subject: Subject, judged: Sequence[AuditedSlice], *, latent: bool) -> tuple[str, ...]:

@@ -11,16 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from causalsys.audit.subject import Period, Subject
 from causalsys.scm.supports import Categorical
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _MEMBERS = 8
 """Regressions of resampled rows: their spread is the regression's uncertainty."""
@@ -71,7 +68,9 @@ def regression(subject: Subject, period: Period, *, seed: int) -> Regression | N
     supports = subject.fitted.schema.supports
     if any(name not in period.rows.columns or supports[name].size for name in reads):
         return None
-    matrix = np.stack([coded(subject, period.rows[name], name) for name in reads], axis=1)
+    matrix = np.stack(
+        [coded(subject, period.rows[name].to_numpy(), name) for name in reads], axis=1
+    )
     rng = np.random.default_rng(seed)
     models = []
     for _ in range(_MEMBERS):
@@ -87,13 +86,17 @@ def regression(subject: Subject, period: Period, *, seed: int) -> Regression | N
     return Regression(reads, tuple(models), subject, matrix)
 
 
-def coded(subject: Subject, column: pd.Series, name: str) -> NDArray[np.float64]:
+def coded(subject: Subject, values: NDArray[Any], name: str) -> NDArray[np.float64]:
     """A column as numbers: codes of a category; NaN where missing."""
+    import pandas as pd
+
     support = subject.fitted.schema.supports[name]
     if isinstance(support, Categorical):
         places = {level: at for at, level in enumerate(support.levels or ())}
-        return np.asarray(column.map(places), dtype=np.float64)
-    return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
+        return np.asarray(pd.Series(values).map(places), dtype=np.float64)
+    return np.asarray(
+        pd.Series(values).to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64
+    )
 
 
 __all__ = ["Regression", "coded", "regression"]

@@ -31,6 +31,7 @@ class AuditedSlice:
         interval: Of `caused`.
         remains: `caused` as a share of the slice's difference; NaN where unknown.
         remains_interval: Of that.
+        idle: Its columns that add nothing: left as they are, the others cause as much.
         by: How it was told: by the "graph", the target's "mechanism", a "regression" of the error;
             empty where unknown.
         reason: Why, in a sentence.
@@ -42,6 +43,7 @@ class AuditedSlice:
     interval: tuple[float, float]
     remains: float
     remains_interval: tuple[float, float]
+    idle: tuple[str, ...]
     by: str
     reason: str
 
@@ -112,6 +114,7 @@ class AuditedSlices:
         found["caused_low"] = [each.interval[0] for each in self.slices]
         found["caused_high"] = [each.interval[1] for each in self.slices]
         found["remains"] = [each.remains for each in self.slices]
+        found["idle"] = [", ".join(each.idle) for each in self.slices]
         found["by"] = [each.by for each in self.slices]
         found["reason"] = [each.reason for each in self.slices]
         return found
