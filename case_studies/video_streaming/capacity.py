@@ -36,7 +36,14 @@ FASTEST, LEAST = 6.0, 0.1
 Recording = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def real_capacity(traces: int, steps: int, *, seed: int = 0, folder: Path | None = None) -> Tensor:
+def real_capacity(
+    traces: int,
+    steps: int,
+    *,
+    seed: int = 0,
+    folder: Path | None = None,
+    held_out: bool | None = None,
+) -> Tensor:
     """Capacity from real recordings, Mbit/s, `[step, trace]`.
 
     Args:
@@ -44,11 +51,14 @@ def real_capacity(traces: int, steps: int, *, seed: int = 0, folder: Path | None
         steps: Chunks in each.
         seed: Fixes which recording, and where it is entered.
         folder: `network_capacity`; by default that of `CAUSALSYS_DATA`.
+        held_out: Take every second recording: those to learn from (False), or the others (True).
 
     Raises:
         DataError: The folder is absent, or a recording cannot be read.
     """
     recordings = [_per_chunk(recording) for recording in read(folder)]
+    if held_out is not None:
+        recordings = recordings[int(held_out) :: 2]
     rng = np.random.default_rng(seed)
     which, where = rng.integers(0, len(recordings), traces), rng.random(traces)
     lengths = np.array([len(recording) for recording in recordings])

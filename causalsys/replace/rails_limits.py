@@ -108,6 +108,7 @@ class Limits(Rail):
                 outcome would have been under each level.
             outcome: A number that the decision reaches within the step, and no state does.
             at_most: The bound: a number, or a function of what the policy may read, `[..., trace]`.
+                Where no level keeps it, the level that comes nearest is allowed.
             given: The context: names, `cs.past(...)` or `cs.ahead(...)`, single numbers each.
                 Several past steps count as their harmonic mean.
             level: The probability with which the bound is to be kept in the context.
@@ -258,7 +259,9 @@ class _Allowed:
         for column in cells.unbind(-1):
             flat = flat * self.bins + column
         quantile = self.table.flatten(1)[:, flat].T.reshape(*lead, len(self.table))
-        return quantile <= torch.as_tensor(bound).double().unsqueeze(-1)
+        bound = torch.as_tensor(bound).double().unsqueeze(-1)
+        # Where no level keeps the bound, that which comes nearest is still allowed.
+        return quantile <= torch.maximum(bound, quantile.amin(-1, keepdim=True))
 
 
 def _nearest(allowed: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""A learned bitrate policy that never picks some bitrates: found, explained, repaired, guarded."""
