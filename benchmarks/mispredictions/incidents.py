@@ -82,7 +82,7 @@ def _attempt(kind: str, seed: int, turn: int, random: np.random.Generator) -> In
     if change is None:
         return None
     error = str(random.choice(["absolute", "squared", "relative"], p=[0.5, 0.3, 0.2]))
-    if error == "relative" and system.laws["y"].start == 0:
+    if error == "relative" and system.draw(_LARGE, np.random.default_rng(1))["y"].min() < 2:
         error = "absolute"
     learner = str(random.choice(["linear", "trees", "net"], p=[0.4, 0.4, 0.2]))
     rows = [int(random.choice([400, 1000, 2000])), *map(int, random.integers(300, 2001, 2))]

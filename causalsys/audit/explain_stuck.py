@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from causalsys.audit.explain_columns import Columns, Floats
 from causalsys.audit.explain_group import smooth
-from causalsys.audit.explain_regression import chosen, crossed, folds_of
+from causalsys.audit.explain_regression import chosen, crossed, curve, folds_of
 from causalsys.audit.subject import Period
 from causalsys.scm.supports import Categorical
 
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 Bools = NDArray[np.bool_]
 _ATOM = 0.1
 """From this share of rows on, one value of a continuous column is stuck."""
+_CANDIDATES = 50
 _BEFORE = 0.02
 """It had at most this share of the rows before."""
 
 
 def stuck(columns: Columns, before: Period, after: Period) -> dict[str, Bools]:
-    """The read columns that show one value, or none, as they did not before: which rows, `[row]`."""
+    """The read columns that show one value, or none, as they did not before: in which rows."""
     found = {}
     supports = columns.subject.fitted.schema.supports
     for name in columns.read:
@@ -45,7 +46,7 @@ def stuck(columns: Columns, before: Period, after: Period) -> dict[str, Bools]:
             continue
         value = values[counts.argmax()]
         if (new == value).mean() >= _ATOM and (old == value).mean() <= _BEFORE:
-            found[name] = new == value
+            found[name] = (new == value) | np.isnan(new)
     return found
 
 
@@ -97,19 +98,38 @@ def _drawn(
     name: str,
     random: np.random.Generator,
 ) -> Floats:
-    """A column given the others and the target, by the law before."""
-    both = [
-        np.column_stack([columns.features(frame, known), columns.linked(truth)])
-        for frame, truth in ((before.rows, before.truth), (rows, after.truth))
-    ]
-    value = before.rows[name].to_numpy(dtype=float)
-    good = ~np.isnan(value)
-    folds = folds_of(int(good.sum()), random)
-    family = chosen(both[0][good], value[good], folds=folds)
-    own, told = crossed(both[0][good], value[good], both[1], folds=folds, family=family)
-    drawn = told + random.choice(value[good] - own, len(told))
-    found: Floats = np.clip(drawn, value[good].min(), value[good].max())
-    return found
+    """A column given the others and the target, by the law before: its own law times the target's.
+
+    Candidates come from the law given the other columns, and one is taken with the likelihood of
+    the target under it (sampling importance resampling: Rubin, 1987): what bends the target may
+    leave two values likely, and their mean not.
+    """
+    others = [columns.features(frame, known) for frame in (before.rows, rows)]
+    own = columns.features(before.rows, (name,))[:, 0]
+    left, mean = _law(others[0], own, others[1], random)
+    candidates = mean[:, None] + random.choice(left, (len(mean), _CANDIDATES))
+    candidates = np.clip(candidates, own.min(), own.max())
+    truth = columns.linked(before.truth)
+    old = np.column_stack([others[0], own])
+    new = np.column_stack([np.repeat(others[1], _CANDIDATES, axis=0), candidates.ravel()])
+    noise, told = _law(old, truth, new, random)
+    rest = columns.linked(after.truth)[:, None] - told.reshape(candidates.shape)
+    likely = smooth(noise)(rest)
+    weight = np.exp(likely - likely.max(1, keepdims=True)).cumsum(1)
+    at = (weight < random.random((len(weight), 1)) * weight[:, -1:]).sum(1)
+    found: Floats = candidates[np.arange(len(at)), np.minimum(at, _CANDIDATES - 1)]
+    return np.exp(found) if name in columns.logs else found
+
+
+def _law(
+    features: Floats, value: Floats, others: Floats, random: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """What a mean leaves of the rows it did not see, and the means of other rows."""
+    folds = folds_of(len(value), random)
+    family = chosen(features, value, folds=folds)
+    own, _ = crossed(features, value, features[:0], folds=folds, family=family)
+    fit = curve(features, value, weight=np.ones(len(value)), family=family)
+    return value - own, fit(others)
 
 
 def _true(
