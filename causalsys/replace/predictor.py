@@ -7,34 +7,26 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import validate_data
 
 from causalsys.detect.loss import Loss, Values, loss_of
-from causalsys.engine.base import one_thread
-from causalsys.errors import EvidenceError, QueryError
-from causalsys.fit.fitted import Fitted
+from causalsys.replace.adapt import remixed
 from causalsys.replace.belief import believe
-from causalsys.replace.calibration import margin, moved
+from causalsys.replace.calibration import moved
 from causalsys.replace.columns import as_columns, truth_of
+from causalsys.replace.holding import Holding, holding
 from causalsys.replace.latents import latents_of
 from causalsys.replace.learn import learn
 from causalsys.replace.parts import parts_of
-from causalsys.replace.predictive import Predictive
-from causalsys.replace.rows import groups, inputs_of, target_of
+from causalsys.replace.predictor_core import PredictorCore, interval_of, share
 
 if TYPE_CHECKING:
     import pandas as pd
-    from sklearn.utils import Tags
 
     from causalsys.scm.specs import MechanismSpec
 
-_HELD_OUT_FROM = 100
-"""Rows from which `fit` holds some out: with fewer, a share of them says little of a tail."""
 
-
-class CausalPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class CausalPredictor(PredictorCore):
     """Predicts a target from its causes in a model: observed ones as given, hidden ones inferred.
 
     A row's prediction is the point of least expected loss under the posterior predictive law,
@@ -124,8 +116,8 @@ class CausalPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             QueryError: An argument of this estimator cannot be used.
         """
         loss_of(self.error)
-        _share(self.level, "level")
-        _share(self.calibration, "calibration", least=0.0)
+        share(self.level, "level")
+        share(self.calibration, "calibration", least=0.0)
         if self.model is None:
             X, y = validate_data(self, X, y, y_numeric=True, ensure_min_samples=2)
         frame = as_columns(self, X)
@@ -133,6 +125,7 @@ class CausalPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         held = self._held_out(len(frame))
         learned = learn(self, frame.iloc[~held], truth[~held], named=getattr(y, "name", None))
         self.fitted_, self.target_, self.margin_ = learned.fitted, learned.target, 0.0
+        self.__dict__.pop("_held", None)
         if self.model is not None:
             self.feature_names_in_ = np.array(
                 [n for n in frame.columns if n in learned.inputs], dtype=object
@@ -158,6 +151,44 @@ class CausalPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self._calibrate(frame, truth_of(y, len(frame)))
         return self
 
+    def adapt(self, X: Any) -> Self:
+        """Take the hidden classes' mix from rows whose target is not known yet.
+
+        For a shift of the mix alone, what each class does staying as it was: no labels are needed.
+        See `causalsys.replace.adapt`. Intervals keep their calibration.
+
+        Args:
+            X: The inputs, as in `predict`, all of the time since the mix changed.
+
+        Returns:
+            Itself.
+
+        Raises:
+            QueryError: The model has no hidden class without causes, or the inputs do not tell it.
+        """
+        fitted, target = self._model()
+        tables = [table for _, table in self._groups(self._frame(X))]
+        self.fitted_, self.target_ = remixed(fitted, tables), target
+        return self
+
+    def holds(self, X: Any, y: Any, *, false_alarms: float = 0.01) -> Holding:
+        """Whether the intervals still cover what they should: an exact test, without assumptions.
+
+        Args:
+            X: The inputs, as in `predict`.
+            y: The truths that have come in since, `[row]`.
+            false_alarms: The chance of an alarm while nothing has changed.
+        """
+        rate = share(false_alarms, "false_alarms")
+        bounds = self.predict_interval(X)
+        return holding(
+            truth_of(y, len(bounds)),
+            bounds,
+            level=self.level,
+            held_out=len(self._held[1]) if hasattr(self, "_held") else 0,
+            false_alarms=rate,
+        )
+
     def predict(self, X: Any) -> Values:
         """The prediction of least expected loss, `[row]`, in the target's unit.
 
@@ -175,7 +206,7 @@ class CausalPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict_quantiles(self, X: Any, levels: Sequence[float] = (0.05, 0.5, 0.95)) -> Values:
         """Quantiles of the posterior predictive law, `[row, level]`, without calibration."""
-        wanted = [_share(level, "levels") for level in levels]
+        wanted = [share(level, "levels") for level in levels]
         return self._by_row(X, lambda law: law.quantiles(wanted))
 
     def predict_interval(self, X: Any, level: float | None = None) -> Values:
@@ -185,7 +216,7 @@ class CausalPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         the posterior predictive law's own; another level is calibrated on the same held-out rows.
         """
         wanted = self.level if level is None else level
-        bounds = self._by_row(X, partial(_interval, level=_share(wanted, "level")))
+        bounds = self._by_row(X, partial(interval_of, level=share(wanted, "level")))
         return moved(bounds, self._margin(wanted))
 
     def latents(self, X: Any) -> pd.DataFrame:
@@ -228,113 +259,6 @@ class CausalPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         )
         found["loss"] = self.predict(X) - found.sum(axis=1).to_numpy()
         return found
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "fitted_") or isinstance(self.model, Fitted)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        declared = self.model is not None
-        tags.input_tags.allow_nan = declared
-        tags.input_tags.categorical = declared
-        tags.input_tags.string = declared
-        return tags
-
-    @property
-    def feature_names_in_(self) -> Any:
-        """The columns that are read, in order."""
-        if "_names_in" in self.__dict__:
-            return self.__dict__["_names_in"]
-        if not isinstance(self.model, Fitted):
-            raise AttributeError("feature_names_in_")
-        target = target_of(self.model, self.target)
-        return np.array(inputs_of(self.model, target, self.inputs), dtype=object)
-
-    @feature_names_in_.setter
-    def feature_names_in_(self, names: Any) -> None:
-        self.__dict__["_names_in"] = names
-
-    @feature_names_in_.deleter
-    def feature_names_in_(self) -> None:
-        self.__dict__.pop("_names_in", None)
-
-    def _model(self) -> tuple[Fitted, str]:
-        """The model that predicts, and its target."""
-        if hasattr(self, "fitted_"):
-            return self.fitted_, self.target_
-        if isinstance(self.model, Fitted):
-            return self.model, target_of(self.model, self.target)
-        raise NotFittedError(
-            f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first, or give a "
-            "fitted model."
-        )
-
-    def _frame(self, X: Any) -> pd.DataFrame:
-        if self.model is None:
-            X = validate_data(self, X, reset=False)
-        return as_columns(self, X)
-
-    def _groups(self, frame: pd.DataFrame) -> Any:
-        fitted, target = self._model()
-        inputs = inputs_of(fitted, target, self.inputs)
-        if not set(inputs) & set(frame.columns):
-            raise EvidenceError(
-                "X",
-                found=f"none of the inputs among its {len(frame.columns)} columns",
-                mend=f"Give some of them: {', '.join(inputs[:12])}.",
-            )
-        return groups(fitted, frame, inputs=inputs, labels=list(frame.index))
-
-    @one_thread()
-    def _by_row(self, X: Any, figure: Callable[[Predictive], Values]) -> Values:
-        """A figure of each row's predictive law."""
-        frame = self._frame(X)
-        return self._figured(frame, figure)
-
-    def _figured(self, frame: pd.DataFrame, figure: Callable[[Predictive], Values]) -> Values:
-        fitted, target = self._model()
-        found: Values | None = None
-        for at, table in self._groups(frame):
-            law = Predictive.of(believe(fitted, table, about=[target]), target)
-            some = figure(law)
-            if found is None:
-                found = np.empty((len(frame), *some.shape[1:]))
-            found[at] = some
-        return np.empty(0) if found is None else found
-
-    def _held_out(self, rows: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Which rows are held out, `[row]`."""
-        held = np.zeros(rows, dtype=bool)
-        if rows >= _HELD_OUT_FROM and self.calibration > 0:
-            count = max(1, round(self.calibration * rows))
-            held[np.random.default_rng(self.seed).permutation(rows)[:count]] = True
-        return held
-
-    def _calibrate(self, frame: pd.DataFrame, truth: Values) -> None:
-        self._held_frame, self._held_truth = frame, truth
-        self.margin_ = self._margin_at(self.level)
-
-    def _margin(self, level: float) -> float:
-        if getattr(self, "_held_frame", None) is None:
-            return 0.0
-        return float(self.margin_) if level == self.level else self._margin_at(level)
-
-    @one_thread()
-    def _margin_at(self, level: float) -> float:
-        bounds = self._figured(self._held_frame, partial(_interval, level=_share(level, "level")))
-        return margin(self._held_truth, bounds, level=level)
-
-
-def _interval(law: Predictive, *, level: float) -> Values:
-    return law.quantiles([(1 - level) / 2, (1 + level) / 2])
-
-
-def _share(value: float, name: str, *, least: float | None = None) -> float:
-    """A share, checked."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not ((least is not None and value == least) or 0 < value < 1):
-        raise QueryError(name, found=repr(value), mend="Give a number between 0 and 1.")
-    return float(value)
 
 
 __all__ = ["CausalPredictor"]

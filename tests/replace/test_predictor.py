@@ -162,6 +162,44 @@ def test_calibration_mends_a_noise_that_has_grown(known_path: FittedSCM) -> None
     assert covered() == pytest.approx(0.9, abs=0.03)
 
 
+def test_the_test_of_coverage_has_its_rate(known_path: FittedSCM) -> None:
+    """On exchangeable rows it alarms at the stated rate; after a change always."""
+    alarms = []
+    for seed in range(60):
+        rows = path(100 + seed, 400)
+        predictor = CausalPredictor(known_path, target="latency").calibrate(
+            rows[:200], rows.latency[:200]
+        )
+        alarms.append(predictor.holds(rows[200:], rows.latency[200:], false_alarms=0.1).alarm)
+    # Six expected of 60; more than 12 with a chance of .01.
+    assert sum(alarms) <= 12
+    rows = path(300, 200)
+    found = predictor.holds(rows, rows.latency + 3)
+    assert found.alarm
+    assert "do not hold" in str(found)
+
+
+def test_a_changed_mix_is_taken_from_rows_without_truths(known_hosts: FittedSCM) -> None:
+    """The share of the second kind goes from .4 to .9; the true posterior has the new odds."""
+    few, many = hosts(31, 1000, share=0.9)[0], hosts(32, 5000, share=0.9)[0]
+    predictor = CausalPredictor(known_hosts, target="y", error="squared")
+    ideal = hosts_mean(many, share=0.9)
+    before = np.sqrt(np.mean((predictor.predict(many) - ideal) ** 2))
+    predictor.adapt(few[INPUTS])
+    after = np.sqrt(np.mean((predictor.predict(many) - ideal) ** 2))
+    assert before > 0.8
+    assert after < 0.3
+    shares = predictor.latents(many).mean()
+    assert shares.max() == pytest.approx(0.9, abs=0.03)
+    # The model that was given stays as it was.
+    assert predictor.model is known_hosts
+
+
+def test_a_model_without_hidden_classes_has_no_mix(known_path: FittedSCM) -> None:
+    with pytest.raises(QueryError, match="no hidden class"):
+        CausalPredictor(known_path, target="latency").adapt(path(1, 50))
+
+
 def test_fit_refits_the_targets_mechanism_alone(known_path: FittedSCM) -> None:
     rows = path(22, 500)
     rows["latency"] += 100
