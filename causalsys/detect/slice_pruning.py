@@ -15,6 +15,8 @@ from causalsys.detect.slice_significance import contrast
 _CLEARLY = 3.0
 """An end of a conjunction stays if the rows it shuts out are better by so many standard
 errors: it was chosen among many to look so."""
+_SAME = 0.9
+"""Of two slices with this Jaccard index the one over fewer columns is told."""
 _WITHIN = 0.95
 """A slice lies within another if so much of it does."""
 
@@ -114,7 +116,10 @@ def apart(
             kept.append(each)
             continue
         one = kept[twin]
-        new = (each.conditions,) if each.columns != one.columns else ()
+        if each.columns < one.columns and _alike(one, each) >= _SAME:
+            kept[twin] = replace(each, methods=tuple(sorted({*one.methods, *each.methods})))
+            continue
+        new = (each.conditions,) if not each.columns & one.columns else ()
         methods = tuple(sorted({*one.methods, *(each.methods if not new else ())}))
         kept[twin] = replace(one, aliases=(*one.aliases, *new), methods=methods)
     told = [one for one in kept if not any(_says_all(other, one, errors) for other in kept)]
@@ -128,10 +133,14 @@ def apart(
 
 
 def _twins(one: Candidate, other: Candidate, alike: float, across: bool) -> bool:
-    if not across and one.columns != other.columns:
+    if not across and not (one.columns <= other.columns or other.columns <= one.columns):
         return False
-    both = (one.held & other.held).sum()
-    return bool(both >= alike * (one.held | other.held).sum())
+    return _alike(one, other) >= alike
+
+
+def _alike(one: Candidate, other: Candidate) -> float:
+    """The Jaccard index of their rows."""
+    return float((one.held & other.held).sum() / (one.held | other.held).sum())
 
 
 def _says_all(one: Candidate, other: Candidate, errors: NDArray[np.float64]) -> bool:
