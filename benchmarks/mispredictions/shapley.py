@@ -58,7 +58,7 @@ def run(*, quick: bool = False) -> list[Line]:
     """Time ratios and errors, by predictor."""
     lines = []
     for name, build in PREDICTORS.items():
-        seeds = range(SEED, SEED + (1 if quick else 3))
+        seeds = range(SEED, SEED + (1 if quick else 2))
         found = [_measure(build, seed, quick=quick) for seed in seeds]
         ratio = float(np.median([each.ours / each.theirs for each in found]))
         said = ", ".join(f"{each.ours:.2f} s and {each.theirs:.0f} s" for each in found)
@@ -93,7 +93,7 @@ def _errors(name: str, found: list[Measured]) -> list[Line]:
             NAME,
             f"{name}: shap's error over the size of its values",
             mean["their_error"],
-            note="against every coalition and 1000 background rows; against its own background "
+            note="against every coalition and 400 background rows; against its own background "
             f"{mean['orders_error']:.2g}",
         ),
     ]
@@ -111,7 +111,7 @@ def _measure(
     predictor = build(data[features], data[system.last])
     one = audit(fitted, predictor, target=system.last, inputs=features)
     rows = system.data(200 if quick else 1000, seed=seed + 500)
-    few, behind = rows.head(5 if quick else 20), data.head(100)
+    few, behind = rows.head(5 if quick else 10), data.head(100)
     one.attribute(few.head(1), method="shap", background=behind)
     one.attribute(few)
     theirs = _seconds(lambda: one.attribute(few, method="shap", background=behind))
@@ -119,7 +119,7 @@ def _measure(
     some = rows.head(_EXACT)
     true = _interventional(one, some)
     own = _marginal(one, some, behind)
-    wide = _marginal(one, some, data.tail(1000))
+    wide = _marginal(one, some, data.tail(400))
     shap = one.attribute(some, method="shap", background=behind).values
     return Measured(
         ours,

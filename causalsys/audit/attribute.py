@@ -30,9 +30,9 @@ Method = Literal["do", "shap"]
 _BACKGROUND = 100
 _TURNS = 4
 """Independent repetitions, which tell the Monte Carlo error."""
-_ORDERS = 32
+_ORDERS = 64
 _EVERY = 8
-"""Players up to which every coalition is evaluated: 256 cost as much as 32 orders of eight."""
+"""Players up to which every coalition is evaluated: 256 cost about what orders do."""
 
 
 @one_thread()

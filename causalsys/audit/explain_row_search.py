@@ -21,9 +21,9 @@ _SIDE = 48
 """Grid points on either side of what was."""
 _ZOOM, _ROUNDS = 16, 3
 """Parts of an interval, and how often it is parted: to 1/4096 of a grid step."""
-_PAIR = 12
+_PAIR = 8
 """Grid points on either side for the first of two variables."""
-_MOST = 6
+_MOST = 5
 """Variables of which pairs are tried: those that come closest alone."""
 
 
