@@ -15,18 +15,21 @@ from causalsys.audit.attribute_outcome import Of, Outcome
 from causalsys.audit.attribute_plan import Worlds
 from causalsys.audit.attribute_result import RowAttribution
 from causalsys.audit.attribute_shap import shap_values
+from causalsys.audit.attribute_slope import slopes
+from causalsys.audit.explain_row_judged import verdicts
 from causalsys.audit.subject import Subject
 from causalsys.data.read import as_frame, read
 from causalsys.data.schema import columns_of, no_column
 from causalsys.data.table import Table
 from causalsys.engine.base import one_thread
-from causalsys.errors import EvidenceError, QueryError
-from causalsys.query.ask import sample
+from causalsys.errors import EvidenceError, NotIdentifiedError, QueryError
+from causalsys.query.ask import sample, told_by
 from causalsys.query.asked import count
+from causalsys.query.judged import merged
 from causalsys.rootcause.attribution_asked import asked_word
 from causalsys.rootcause.shapley import Design, every_coalition, some_orders
 
-Method = Literal["do", "shap"]
+Method = Literal["do", "shap", "slope"]
 _BACKGROUND = 100
 _TURNS = 4
 """Independent repetitions, which tell the Monte Carlo error."""
@@ -51,12 +54,14 @@ def attribute(
     See `Audit.attribute`.
     """
     asked_word(of, "of", ("prediction", "error"))
-    asked_word(method, "method", ("do", "shap"))
+    asked_word(method, "method", ("do", "shap", "slope"))
     orders = None if permutations is None else count(permutations, "permutations", least=2)
     seed = count(seed, "seed", least=0)
     outcome = Outcome(subject, of)
     if method == "shap":
         return _by_shap(outcome, rows, permutations=orders, background=background, seed=seed)
+    if method == "slope":
+        return _by_slope(outcome, rows, permutations=orders, background=background, seed=seed)
     return _by_do(outcome, rows, permutations=orders, background=background, seed=seed)
 
 
@@ -139,6 +144,50 @@ def _by_shap(
         table.index,
         exact=False,
         notes=_of_chance(subject),
+    )
+
+
+def _by_slope(
+    outcome: Outcome,
+    rows: object,
+    *,
+    permutations: int | None,
+    background: object,
+    seed: int,
+) -> RowAttribution:
+    for name, given in (("permutations", permutations), ("background", background)):
+        if given is not None:
+            raise QueryError(
+                name,
+                found=f'{given!r} with method="slope", which has none',
+                mend="Leave it out: a row is compared with itself.",
+            )
+    subject = outcome.subject
+    worlds = Worlds.above(outcome.reads, subject.fitted.schema)
+    table = _table(subject, rows, (*worlds.players, *outcome.reads))
+    judged = verdicts(subject, worlds.nodes, told_by(table)[0], reads=outcome.reads)
+    verdict = merged([judged((name,)) for name in worlds.players], question="these slopes")
+    if not verdict.answerable:
+        raise NotIdentifiedError(
+            subject.target, found=str(verdict).rstrip("."), mend="Add what would identify it."
+        )
+    values = slopes(outcome, table, worlds.players, seed=seed)
+    none = [name for at, name in enumerate(worlds.players) if np.isnan(values[:, at]).any()]
+    notes = (f"{', '.join(none)} have no slope: they are no single numbers.",) if none else ()
+    return RowAttribution(
+        "slope",
+        outcome.of,
+        subject.predictor.name,
+        subject.target,
+        worlds.players,
+        values,
+        outcome({name: _column(table, name) for name in outcome.reads}).copy(),
+        float("nan"),
+        np.full_like(values, np.nan),
+        table.index,
+        exact=True,
+        verdict=verdict,
+        notes=(*notes, *_of_derived(worlds), *_of_chance(subject)),
     )
 
 

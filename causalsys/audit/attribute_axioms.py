@@ -44,7 +44,7 @@ class Axiom:
 _ADDITIVE = Axiom(
     "additivity",
     True,
-    "Its values are weighted sums of mean outcomes. (An error is no sum of other errors.)",
+    "Its values are weighted sums of outcomes. (An error is no sum of other errors.)",
 )
 _COMPLETE = Axiom("completeness", True, "A row's values sum to its outcome less the baseline.")
 
@@ -79,6 +79,25 @@ AXIOMS: dict[str, tuple[Axiom, ...]] = {
             False,
             "Columns that are left out are taken from the background rows: others give other "
             "values.",
+        ),
+    ),
+    "slope": (
+        Axiom(
+            "specificity",
+            True,
+            "The variable is set and its effects follow, so a cause is credited for what it moves "
+            "through others, and what moves nothing gets 0.",
+        ),
+        _ADDITIVE,
+        Axiom(
+            "completeness",
+            False,
+            "Slopes, in the outcome's unit over the variable's, sum to no difference of outcomes.",
+        ),
+        Axiom(
+            "baseline invariance",
+            True,
+            "A row is compared with itself, its own noises kept, and with no population.",
         ),
     ),
 }

@@ -22,14 +22,14 @@ class RowAttribution:
     """What each variable contributes to the predictions, or to the errors, of rows.
 
     Attributes:
-        method: "do" or "shap".
+        method: "do", "shap" or "slope".
         of: "prediction" or "error".
         predictor: The predictor's name.
         target: What it predicts.
         names: The variables, in a causal order.
-        values: `[row, variable]`, in the outcome's unit.
+        values: `[row, variable]`, in the outcome's unit; slopes in that over the variable's.
         outcomes: `[row]`, the rows' predictions or errors.
-        baseline: The mean outcome of the reference population.
+        baseline: The mean outcome of the reference population; NaN where there is none.
         error: `[row, variable]`, the Monte Carlo standard error; more draws and more permutations
             make it smaller. NaN where the method does not tell.
         index: The rows' labels.
@@ -85,10 +85,11 @@ class RowAttribution:
     def __str__(self) -> str:
         mean, size = self.values.mean(axis=0), np.abs(self.values).mean(axis=0)
         what = f"{self.of}s of {self.predictor} ({self.target})"
-        lines = [
-            f"{self.method}: {what}, {self.outcomes.mean():.4g} on average over "
-            f"{len(self.outcomes)} rows, {self.baseline:.4g} in the reference population"
-        ]
+        title = f"{self.method}: {what}, {self.outcomes.mean():.4g} on average over "
+        title += f"{len(self.outcomes)} rows"
+        if np.isfinite(self.baseline):
+            title += f", {self.baseline:.4g} in the reference population"
+        lines = [title]
         lines += [
             f"  {self.names[at]}: {size[at]:.3g} either way, {mean[at]:.3g} on average"
             for at in np.argsort(-size, kind="stable")

@@ -67,7 +67,10 @@ class Audit:
             rows: A frame or a mapping of columns: whatever is set or read, in every row.
             of: "prediction", or "error": the loss, which needs the truth, and of which the
                 target's own noise has its part.
-            method: "do", or "shap": the shap library's permutation explainer, for comparison.
+            method: "do"; or "shap": the shap library's permutation explainer, for comparison; or
+                "slope": how fast the outcome moves with each variable, the row's noises kept and
+                no population beside it. (Of a predictor of steps, such as trees, that is 0 nearly
+                everywhere.)
             permutations: How many orders of the variables, each with its reverse. By default
                 every coalition of up to 8 variables, and 64 orders of more; for "shap" its
                 own default.

@@ -15,7 +15,13 @@ from causalsys.scm.declaration import Node
 Judged = Callable[[tuple[str, ...]], Verdict]
 
 
-def verdicts(subject: Subject, nodes: Sequence[Node], evidence: frozenset[str]) -> Judged:
+def verdicts(
+    subject: Subject,
+    nodes: Sequence[Node],
+    evidence: frozenset[str],
+    *,
+    reads: Sequence[str] | None = None,
+) -> Judged:
     """The verdict on changing some variables of rows, by their names.
 
     What is logged is set, the noises of its effects being kept. A latent cannot be set; it is
@@ -25,13 +31,15 @@ def verdicts(subject: Subject, nodes: Sequence[Node], evidence: frozenset[str]) 
         subject: What is audited.
         nodes: What truth and prediction follow from.
         evidence: What is known of the rows.
+        reads: What is asked about; by default the truth and all that the predictor reads.
     """
-    reads, graph = Outcome(subject, "error").reads, subject.fitted.declaration.graph
+    asked_of = Outcome(subject, "error").reads if reads is None else reads
+    graph = subject.fitted.declaration.graph
     latent = {node.name for node in nodes if node.kind == "latent"}
 
     def of(names: tuple[str, ...]) -> Verdict:
         below = set().union(*(graph.descendants(name) for name in names))
-        affected = [name for name in reads if name in below and name not in names]
+        affected = [name for name in asked_of if name in below and name not in names]
         asked = f"{subject.target} and its prediction of this row under {', '.join(names)} changed"
         if not affected:
             reason = "Nothing else that truth or prediction depend on would have been otherwise."

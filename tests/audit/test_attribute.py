@@ -326,3 +326,16 @@ def test_bad_input(
 ) -> None:
     with pytest.raises(error):
         asked(audited)
+
+
+def test_slopes_keep_baseline_invariance_and_give_up_completeness() -> None:
+    some = rows(3, seed=16)
+    one, other = (linear_audit(mean=mean).attribute(some, method="slope") for mean in (1.0, 3.0))
+    assert one.gives_up == ("completeness",)
+    # a moves b by 2 and c by .5 * 2 - 1; b moves c by .5. Fitted slopes are off by .02 each.
+    expected = WEIGHTS @ np.array([[1, 0, 0, 0], [2, 1, 0, 0], [0, 0.5, 1, 0], [0, 0, 0, 1]])
+    for found in (one, other):
+        assert found.values == pytest.approx(np.tile(expected, (3, 1)), abs=0.2)
+    assert "completeness: given up" in str(one)
+    with pytest.raises(QueryError):
+        linear_audit().attribute(some, method="slope", background=50)
