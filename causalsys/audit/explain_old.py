@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from causalsys.audit.explain_classes import class_chances, hidden_class, mean_over_classes
 from causalsys.audit.explain_columns import Columns, Floats
 from causalsys.audit.explain_ratio import ratio
 from causalsys.audit.explain_regression import chosen, crossed, curve, folds_of
 from causalsys.audit.subject import Period
 from causalsys.data.read import read
+from causalsys.fit.fitted import Fitted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +77,7 @@ def planned(
     columns: Columns, before: Period, names: Sequence[str], random: np.random.Generator
 ) -> Plan:
     """Choose base and family by the rows before."""
-    features, value = columns.features(before.rows, names), columns.linked(before.truth)
+    features, value = features_of(columns, before.rows, names), columns.linked(before.truth)
     folds = folds_of(len(value), random)
     family = chosen(features, value, folds=folds)
     base = _base(columns, before.rows, member=0) if set(columns.every) <= set(names) else None
@@ -112,7 +114,7 @@ def told(
         weight: Of the rows before; ones by default.
         random: Draws the folds.
     """
-    both = tuple(columns.features(each.rows, plan.names) for each in (before, after))
+    both = tuple(features_of(columns, each.rows, plan.names) for each in (before, after))
     values = [columns.linked(each.truth) for each in (before, after)]
     bases = [np.zeros(len(before)), np.zeros(len(after))]
     if plan.based:
@@ -144,14 +146,14 @@ def worth(
     columns: Columns, before: Period, plan: Plan, found: Told
 ) -> Callable[[pd.DataFrame], float]:
     """The mean loss under the old law, of any rows; what is read of them is predicted anew."""
-    features = columns.features(before.rows, plan.names)
+    features = features_of(columns, before.rows, plan.names)
     base = _base(columns, before.rows, member=0) if plan.based else None
     value = columns.linked(before.truth) - (0.0 if base is None else base)
     fit = curve(features, value, weight=np.ones(len(value)), family=plan.family)
     pool = _pool(found.left[0], None)
 
     def of(rows: pd.DataFrame) -> float:
-        mean = fit(columns.features(rows, plan.names))
+        mean = fit(features_of(columns, rows, plan.names))
         if plan.based:
             there = _base(columns, rows, member=0)
             mean = mean + (0.0 if there is None else there)
@@ -177,24 +179,51 @@ def _loss(columns: Columns, prediction: Floats, mean: Floats, pool: Floats) -> F
     return found
 
 
+def features_of(columns: Columns, rows: pd.DataFrame, names: Sequence[str]) -> Floats:
+    """The columns as numbers, and what they say of a hidden class among the target's causes."""
+    found = columns.features(rows, names)
+    subject = columns.subject
+    chances = class_chances(subject.fitted, rows, subject.target, names=names)
+    return found if chances is None else np.concatenate([found, chances[:, 1:]], axis=1)
+
+
 def _base(columns: Columns, rows: pd.DataFrame, *, member: int) -> Floats | None:
-    """What the fitted mechanism gives without noise; None where a cause is not known."""
+    """What the fitted mechanism gives without noise; None where a cause is not known.
+
+    Where a hidden class is among the causes, the mean over what the other columns say of it.
+    """
     fitted, target = columns.subject.fitted, columns.subject.target
-    mechanism, node = fitted.mechanisms.get(target), fitted.node(target)
+    mechanism = fitted.mechanisms.get(target)
     if mechanism is None or mechanism.noise != "normal" or mechanism.noise_shape:
         return None
-    table = read(fitted.schema, rows, purpose="evidence")
+    latent = hidden_class(fitted, target)
+    if latent is not None and any(ref.name == latent.name for ref in fitted.node(target).parents):
+        chances = class_chances(fitted, rows, target, names=columns.every, member=member)
+        if chances is None:
+            return None
+        each = mean_over_classes(fitted, rows, target, chances, member=member)
+        return None if each is None else _finite(columns, each, chances)
+    each = _plain(fitted, target, rows, member)
+    return None if each is None else _finite(columns, each[:, None], np.ones((len(rows), 1)))
+
+
+def _finite(columns: Columns, value: Floats, chances: Floats) -> Floats | None:
+    if columns.subject.target in columns.logs and value.min() <= 0:
+        return None
+    found: Floats = (chances * columns.linked(value)).sum(1)
+    return found if bool(np.isfinite(found).all()) else None
+
+
+def _plain(fitted: Fitted, target: str, rows: pd.DataFrame, member: int) -> Floats | None:
+    table, node = read(fitted.schema, rows, purpose="evidence"), fitted.node(target)
     names = [ref.name for ref in node.parents]
     if any(name not in table.values or name in table.missing for name in names):
         return None
     parents = {ref.key: table.values[ref.name] for ref in node.parents}
-    index = torch.tensor([member % fitted.members])
+    law = fitted.mechanisms[target].members(torch.tensor([member % fitted.members]))
     noise = torch.zeros(1, table.rows, dtype=torch.float64)
-    value = mechanism.members(index).push(noise, parents)[0].double().numpy()
-    if value.shape != (len(rows),) or (target in columns.logs and value.min() <= 0):
-        return None
-    found = columns.linked(value)
-    return found if bool(np.isfinite(found).all()) else None
+    found: Floats = law.push(noise, parents).expand(1, table.rows)[0].double().numpy()
+    return found
 
 
-__all__ = ["Plan", "Told", "planned", "told", "worth"]
+__all__ = ["Plan", "Told", "features_of", "planned", "told", "worth"]
