@@ -117,11 +117,13 @@ class KnownBad(When):
 
     Args:
         found: Has `holds(rows)`, which tells of each row of a frame whether it lies within.
-        columns: What each of the slice's columns is made of: a variable's name, `cs.past(...)`, or
-            `cs.ahead(...)`. Of more steps than one, and of vectors, columns are named
-            `column_0`, `column_1`, ...
+        columns: What each of the slice's columns is made of: a variable's name, `cs.past(...)` or
+            `cs.ahead(...)` of one step; single numbers. It does not object before the past that it
+            reads has come about.
         name: What to call it; by default as the slice calls itself.
     """
+
+    after: int
 
     def __init__(
         self, found: Holds, *, columns: dict[str, Any] | Sequence[str], name: str | None = None
@@ -135,6 +137,13 @@ class KnownBad(When):
         reads = dict(columns) if isinstance(columns, dict) else {each: each for each in columns}
         reader = policy(_Table(found, tuple(reads)), reads=list(reads.values()))
         super().__init__(reader, name=name or str(found))
+        steps = [look.steps for look in looks_of(reader, self.name) if look.when == "past"]
+        object.__setattr__(self, "after", max(steps, default=0))
+
+    def judge(self, proposal: Proposal, found: Any) -> Objection:
+        if proposal.step < self.after:
+            return Objection(torch.zeros(proposal.shape, dtype=torch.bool), proposal)
+        return super().judge(proposal, found)
 
 
 @dataclass(frozen=True)
