@@ -59,21 +59,22 @@ class Grid:
         return found
 
 
-@lru_cache(maxsize=64)
-def _grid(blocks: int, error: float) -> Grid:
-    """The grid for so many blocks, whose means have this sampling error."""
+@lru_cache(maxsize=16)
+def _grid(blocks: int) -> Grid:
+    """The grid for so many blocks, in units of the sampling error of a block's mean."""
     longest = max(blocks / _LONGEST, 1.0)
     memories = [1.0]
     while memories[-1] * 2 < longest:
         memories.append(memories[-1] * 2)
     rhos = [*_SHORTEST, *(math.exp(-1 / each) for each in [*memories[1:], longest])]
-    size = np.concatenate([[0.0], np.repeat(_SIZES * error, len(rhos))])
+    size = np.concatenate([[0.0], np.repeat(_SIZES, len(rhos))])
     memory = np.concatenate([[0.0], np.tile(rhos, len(_SIZES))])
-    prior = np.concatenate([[1 / (len(_SIZES) + 1)], np.full(len(size) - 1, 0.0)])
-    prior[1:] = (1 - prior[0]) / (len(size) - 1)
+    # No drift counts as one more size.
+    prior = np.full(len(size), 1 / (len(_SIZES) + 1) / len(rhos))
+    prior[0] = 1 / (len(_SIZES) + 1)
     lag = np.abs(np.subtract.outer(np.arange(blocks), np.arange(blocks)))
     correlation = memory[:, None, None] ** lag
-    covariance = size[:, None, None] ** 2 * correlation + error**2 * np.eye(blocks)
+    covariance = size[:, None, None] ** 2 * correlation + np.eye(blocks)
     inverse, log_det = np.linalg.inv(covariance), np.linalg.slogdet(covariance)[1]
     ones = inverse.sum(-1)
     total = ones.sum(-1)
@@ -81,41 +82,62 @@ def _grid(blocks: int, error: float) -> Grid:
     return Grid(size, memory, prior, precision, log_det + np.log(total), 1 / total)
 
 
-def tolerance(
-    levels: Values, *, error: float, ahead: int, window: int, chance: float, drift: bool = True
-) -> float:
-    """The drift that is exceeded in some window ahead with no more than a stated chance.
+@dataclass(frozen=True)
+class Drift:
+    """What the normal period says of a score's drift.
 
-    Args:
-        levels: A score's level in each block of the normal period, in time order, `[block]`.
-        error: The sampling error of one.
-        ahead: How many blocks are watched.
-        window: Over how many consecutive blocks the drift is averaged.
-        chance: The chance.
-        drift: Whether there is any; without, only the level of the normal period is uncertain.
+    Attributes:
+        error: The sampling error of a block's level.
+        grid: Models of the drift.
+        weight: `[model]`, their probabilities.
     """
-    grid = _grid(len(levels), error)
-    weight = grid.posterior(levels) if drift else (grid.size == 0).astype(np.float64)
-    averaged = np.array([_averaged(rho, window) for rho in grid.memory])
-    spread = np.sqrt(grid.size**2 * averaged + grid.level)
-    memory = grid.memory**window
-    windows = max(ahead // window, 1)
 
-    def exceeded(limit: float) -> float:
-        far = limit / spread
-        # Crossings of a high level by a normal process: no more than one try in each window, and
-        # fewer where it has a memory (Leadbetter, Lindgren and Rootzén, 1983, theorem 12.2.9).
-        tries = 1 + (windows - 1) * np.minimum(1.0, (1 - memory) * (1 + far**2))
-        tries = np.where(grid.size > 0, tries, 1.0)
-        return float(weight @ np.minimum(1.0, tries * _two_sided(far)))
+    error: float
+    grid: Grid
+    weight: Values
 
-    low, high = 0.0, 1.0
-    while exceeded(high) > chance:
-        low, high = high, 2 * high
-    for _ in range(30):
-        middle = (low + high) / 2
-        low, high = (middle, high) if exceeded(middle) > chance else (low, middle)
-    return high
+    @classmethod
+    def of(cls, levels: Values, *, error: float, drift: bool = True) -> Drift:
+        """The drift in the levels of some blocks.
+
+        Args:
+            levels: A score's level in each block of the normal period, in time order, `[block]`.
+            error: The sampling error of one.
+            drift: Whether there is any; without, only the level itself is uncertain.
+        """
+        grid = _grid(len(levels))
+        still = (grid.size == 0).astype(np.float64)
+        return cls(error, grid, grid.posterior(levels / error) if drift else still)
+
+    def tolerance(self, *, ahead: int, window: int, chance: float) -> float:
+        """The drift that is exceeded in some window ahead with no more than a stated chance.
+
+        Args:
+            ahead: How many blocks are watched.
+            window: Over how many consecutive blocks the drift is averaged.
+            chance: The chance.
+        """
+        grid = self.grid
+        averaged = np.array([_averaged(rho, window) for rho in grid.memory])
+        spread = np.sqrt(grid.size**2 * averaged + grid.level)
+        memory = grid.memory**window
+        windows = max(ahead // window, 1)
+
+        def exceeded(limit: float) -> float:
+            far = limit / spread
+            # Crossings of a high level by a normal process: no more than one try in each window,
+            # fewer where it has a memory (Leadbetter, Lindgren and Rootzén, 1983, thm 12.2.9).
+            tries = 1 + (windows - 1) * np.minimum(1.0, (1 - memory) * (1 + far**2))
+            tries = np.where(grid.size > 0, tries, 1.0)
+            return float(self.weight @ np.minimum(1.0, tries * _two_sided(far)))
+
+        low, high = 0.0, 1.0
+        while exceeded(high) > chance:
+            low, high = high, 2 * high
+        for _ in range(30):
+            middle = (low + high) / 2
+            low, high = (middle, high) if exceeded(middle) > chance else (low, middle)
+        return high * self.error
 
 
 @lru_cache(maxsize=1024)
@@ -144,4 +166,4 @@ def block_means(values: Values, *, bounds: Sequence[int] | Values) -> Values:
     return found
 
 
-__all__ = ["block_means", "tolerance"]
+__all__ = ["Drift", "block_means"]

@@ -63,7 +63,7 @@ class Monitoring:
         evidence: By node, the logarithm of the evidence after each row, `[row]`.
         threshold: The logarithm of the evidence that raises an alarm.
         tolerances: By node, then by window in rows, how far the mean of each score may go: of
-            ranks from one half, of their distance from the middle, and of the shares in the tails.
+            each score, as `tolerance_frame` names them.
         index: The rows' labels.
         notes: What a reader must know, in sentences.
     """
@@ -102,9 +102,9 @@ class Monitoring:
         """How far each score may go: a row per node and window, a column per score."""
         import pandas as pd
 
-        names = ["location", "scale", "low tail", "high tail"][: len(SCORES)]
+        names = [*(score.higher for score in SCORES), "higher mean"]
         rows = [
-            {"node": node, "rows": window, **dict(zip(names, each, strict=True))}
+            {"node": node, "rows": window, **dict(zip(names, each, strict=False))}
             for node, windows in self.tolerances.items()
             for window, each in windows.items()
         ]

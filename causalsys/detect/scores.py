@@ -1,22 +1,18 @@
-"""What is watched of a stream of uniform numbers: four bounded scores, each with mean zero."""
+"""What is watched of a stream of uniform numbers: bounded scores, each with mean zero."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 
-TAIL = 0.05
-"""How much of the normal period lies in either tail."""
-_NORMAL_TAIL = -1.6448536269514722
-"""The normal quantile at `TAIL`."""
-_NODES = np.linspace(-6, 6, 241)
-_WEIGHTS = np.exp(-0.5 * _NODES**2) / np.exp(-0.5 * _NODES**2).sum()
-"""A normal law on a grid."""
+_COUNT = 3 / 8
+"""What is added to a count below its root (Anscombe, Biometrika 1948)."""
 
 
 @dataclass(frozen=True)
@@ -27,82 +23,83 @@ class Score:
         kind: What moves it: "location", "scale" or "tails".
         higher: What it is called when its mean rises.
         lower: What it is called when its mean falls; empty where nobody asks for that.
-        least: Its least value.
-        most: Its largest value.
-        error: The standard deviation of a row's share in `level`.
+        tail: How much of the normal period lies in the tail that is watched, if one is: negative
+            for the upper one.
+        values: For the mean of values, what they are at evenly spaced ranks, less their mean;
+            those beyond what is normal count as its ends.
     """
 
     kind: str
     higher: str
-    lower: str
-    least: float
-    most: float
-    error: float
+    lower: str = ""
+    tail: float = 0.0
+    values: tuple[float, ...] = ()
+
+    @property
+    def least(self) -> float:
+        """Its least value."""
+        if self.values:
+            return self.values[0]
+        return -abs(self.tail) if self.tail else -0.5
+
+    @property
+    def most(self) -> float:
+        """Its largest value."""
+        if self.values:
+            return self.values[-1]
+        return 1 - abs(self.tail) if self.tail else 0.5
 
     def of(self, uniform: Values) -> Values:
         """The score, of the shape of `uniform`; where that is missing, 0: no evidence."""
         return np.where(np.isnan(uniform), 0.0, self._of(np.nan_to_num(uniform, nan=0.5)))
 
     def _of(self, uniform: Values) -> Values:
+        if self.values:
+            found: Values = np.interp(uniform, np.linspace(0, 1, len(self.values)), self.values)
+            return found
         if self.kind == "location":
             return uniform - 0.5
         if self.kind == "scale":
             return np.abs(2 * uniform - 1) - 0.5
-        inside = uniform < TAIL if "low" in self.higher else uniform > 1 - TAIL
-        return inside.astype(np.float64) - TAIL
+        inside = uniform < self.tail if self.tail > 0 else uniform > 1 + self.tail
+        return inside.astype(np.float64) - abs(self.tail)
 
-    def level(self, mean: Values, *, rows: float) -> Values:
-        """The mean of a block of rows on a scale on which drift is about normal: a normal shift.
+    def root(self, mean: Values, *, rows: float) -> Values:
+        """The root of the share of a tail in a block, above its normal one: about symmetric."""
+        share = np.clip(mean + abs(self.tail), 0, None)
+        found: Values = np.sqrt(share + _COUNT / rows) - math.sqrt(abs(self.tail))
+        return found
 
-        A share of a tail is skewed, and a mean of ranks has an end; a drift's spread, estimated
-        there, would say little of how far it may go.
-        """
-        from scipy.special import ndtri
+    def error_of_root(self, rows: float) -> float:
+        """The sampling error of `root`."""
+        return _error_of_root(round(rows), abs(self.tail))
 
-        if self.kind == "location":
-            edge = 0.5 / rows
-            return math.sqrt(2) * np.asarray(ndtri(np.clip(mean + 0.5, edge, 1 - edge)))
-        if self.kind == "scale":
-            return mean
-        # The root of a count has about the same spread everywhere (Anscombe, 1948).
-        return np.sqrt(mean + TAIL + 3 / (8 * rows)) - math.sqrt(TAIL + 3 / (8 * rows))
-
-    def mean(self, level: float) -> float:
-        """What the score's mean becomes by so much drift: the inverse of `level`."""
-        if self.kind == "location":
-            return _normal(level / math.sqrt(2)) - 0.5
-        if self.kind == "scale":
-            return min(level, self.most)
-        return min((math.sqrt(TAIL) + level) ** 2 - TAIL, self.most)
-
-    def under_shift(self, level: float) -> float:
-        """What the score's mean becomes where a normal variable's location drifts so far.
-
-        A shift alone widens the ranks and fills a tail, in proportion to its square or faster,
-        and a few blocks of a normal period do not show how far that goes.
-        """
-        if self.kind == "location":
-            return self.mean(level)
-        if self.kind == "scale":
-            ranks = [_normal(node + level) for node in _NODES]
-            mean = sum(w * abs(2 * r - 1) for w, r in zip(_WEIGHTS, ranks, strict=True))
-            return mean - 0.5
-        return _normal(_NORMAL_TAIL + level) - TAIL
+    def share(self, root: float) -> float:
+        """The mean of the score of a tail whose root is so far above its normal one."""
+        return min((math.sqrt(abs(self.tail)) + root) ** 2 - abs(self.tail), self.most)
 
 
-def _normal(value: float) -> float:
-    return 0.5 * math.erfc(-value / math.sqrt(2))
+@lru_cache(maxsize=64)
+def _error_of_root(rows: int, share: float) -> float:
+    """The standard deviation of the root of a share, exactly: rare values have small counts."""
+    from scipy.stats import binom
 
+    count = np.arange(rows + 1)
+    chance = binom.pmf(count, rows, share)
+    root = np.sqrt((count + _COUNT) / rows)
+    return math.sqrt(float(chance @ root**2 - (chance @ root) ** 2))
 
-_TAIL_ERROR = math.sqrt(1 - TAIL) / 2
 
 SCORES = (
-    # d mean / d level is 1 / sqrt(4 pi) for ranks of a normal variable.
-    Score("location", "higher", "lower", -0.5, 0.5, math.sqrt(4 * math.pi / 12)),
-    Score("scale", "wider", "narrower", -0.5, 0.5, math.sqrt(1 / 12)),
-    Score("tails", "more very low values", "", -TAIL, 1 - TAIL, _TAIL_ERROR),
-    Score("tails", "more very high values", "", -TAIL, 1 - TAIL, _TAIL_ERROR),
+    Score("location", "higher", "lower"),
+    Score("scale", "wider", "narrower"),
+    Score("tails", "more low values", tail=0.05),
+    Score("tails", "more high values", tail=-0.05),
+    Score("tails", "more extremely low values", tail=0.005),
+    Score("tails", "more extremely high values", tail=-0.005),
 )
-"""Location tells a shift, scale a wider or narrower law, the tails a group of few rows."""
+"""Location tells a shift, scale a wider or narrower law, and tails a group of few rows: those of
+5 % a group that lies at the edge of what is normal, those of 0.5 % one that lies beyond it, such
+as the normal period barely had, whatever its drift did to the ranks."""
 
-__all__ = ["SCORES", "TAIL", "Score", "Values"]
+__all__ = ["SCORES", "Score", "Values"]

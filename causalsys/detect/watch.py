@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from causalsys.detect.bets import Bet, bets, evidence, onset
-from causalsys.detect.drift import block_means, tolerance
-from causalsys.detect.scores import SCORES, Values
+from causalsys.detect.drift import Drift, block_means
+from causalsys.detect.scores import Values
+from causalsys.detect.usual import Usual
 
 _WINDOWS = (1, 4, 16)
 """Over how many blocks drift is averaged: a small change that stays shows in long windows only."""
@@ -65,7 +66,7 @@ class Watch:
         found = {}
         for window, made in self.bets.items():
             by_score = {bet.score: bet.tolerance for bet in made}
-            found[window] = tuple(by_score[score] for score in SCORES)
+            found[window] = tuple(by_score.values())
         return found
 
     def alarms(self, *, reset: bool) -> tuple[list[Found], Values]:
@@ -163,32 +164,44 @@ def watch(
     windows = [window for window in _WINDOWS if 4 * window <= blocks]
     # Windows and scores drift together: each has the whole chance. See the benchmark "alarm".
     chance = _FOR_DRIFT * false_alarms / streams
-    allowed: dict[int, list[float]] = {window: [] for window in windows}
-    levels = [score.level(block_means(score.of(own), bounds=bounds), rows=size) for score in SCORES]
-    for window, mine in allowed.items():
-        far = [
-            tolerance(
-                level,
-                error=score.error / math.sqrt(size),
-                ahead=max(1, math.ceil(per / size)),
-                window=window,
-                chance=chance,
-                drift=drift,
-            )
-            for score, level in zip(SCORES, levels, strict=True)
-        ]
-        # The first score is the location, whose drift moves the others too.
-        mine += [
-            max(score.mean(each), score.under_shift(far[0]))
-            for score, each in zip(SCORES, far, strict=True)
-        ]
+    usual = Usual(np.sort(normal))
+    drifts = [
+        Drift.of(
+            usual.level(score, block_means(score.of(own), bounds=bounds), rows=size),
+            error=usual.error(score, rows=size),
+            drift=drift,
+        )
+        for score in usual.scores
+    ]
+    ahead = max(1, math.ceil(per / size))
+    allowed = {}
+    for window in windows:
+        far = [each.tolerance(ahead=ahead, window=window, chance=chance) for each in drifts]
+        allowed[window] = _allowed(usual, far)
     return Watch(
         _ranks(values, normal, generator),
         round(size),
-        {window: bets(SCORES, each) for window, each in allowed.items()},
+        {window: bets(usual.scores, each) for window, each in allowed.items()},
         math.log(streams / ((1 - _FOR_DRIFT) * false_alarms)),
         per,
     )
+
+
+def _allowed(usual: Usual, far: list[float]) -> list[float]:
+    """How far each score may go, given how far each level may; all have location and scale."""
+    shift, factor = far[:2]
+    found = []
+    for score, own in zip(usual.scores, far, strict=True):
+        if score.values:
+            found.append(own)
+            continue
+        limits = [usual.under_shift(score, shift)]
+        if score.kind == "scale" or score.tail:
+            limits.append(usual.under_widening(score, factor))
+        if score.tail:
+            limits.append(score.share(own))
+        found.append(min(max(limits), score.most))
+    return found
 
 
 def _ranks(values: Values, normal: Values, generator: np.random.Generator) -> Values:
