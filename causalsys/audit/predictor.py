@@ -169,7 +169,9 @@ def _defaults(fitted: Fitted, target: str) -> tuple[str, ...]:
     return tuple(
         name
         for name, node in nodes.items()
-        if node.kind != "latent" and name not in below and not fitted.schema.supports[name].size
+        if node.kind not in ("latent", "equation")
+        and name not in below
+        and not fitted.schema.supports[name].size
     )
 
 

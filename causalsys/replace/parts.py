@@ -129,12 +129,12 @@ def surface_of(fitted: Fitted, target: str, context: Sequence[str] | None) -> Su
 
     Raises:
         UnknownNameError: A context variable is not in the model.
-        QueryError: One is the target, or an effect of it; or the target has a vector among its
-            causes.
+        QueryError: One is the target, or an effect of it, or no direct cause; or the target has a
+            vector among its causes.
     """
     causes = _set_causes(fitted, target)
     latents = set(fitted.declaration.graph.latents)
-    chosen = latents if context is None else _checked(fitted, target, context)
+    chosen = latents if context is None else _checked(fitted, target, context, causes)
     mechanism = fitted.mechanisms[target]
     width = int(np.prod(mechanism.noise_shape, dtype=int))
     points = normal_points(fitted.members, _POINTS, width)
@@ -149,7 +149,9 @@ def surface_of(fitted: Fitted, target: str, context: Sequence[str] | None) -> Su
     )
 
 
-def _checked(fitted: Fitted, target: str, context: Sequence[str]) -> set[str]:
+def _checked(
+    fitted: Fitted, target: str, context: Sequence[str], causes: Sequence[str]
+) -> set[str]:
     if isinstance(context, str):
         raise QueryError("context", found=repr(context), mend=f"Give a list: [{context!r}].")
     below = fitted.declaration.graph.descendants(target) | {target}
@@ -159,6 +161,12 @@ def _checked(fitted: Fitted, target: str, context: Sequence[str]) -> set[str]:
             wrong[0],
             found="the target, or an effect of it, as context",
             mend="Name causes of the target.",
+        )
+    if idle := sorted(names.difference(causes)):
+        raise QueryError(
+            idle[0],
+            found=f"context that acts on {target} through others, or not at all",
+            mend=f"Name direct causes: {', '.join(causes)}.",
         )
     return names
 

@@ -50,7 +50,7 @@ class CausalPredictor(PredictorCore):
         level: The share of rows that an interval is to cover.
         inputs: The columns that are read; by default all that are logged and not caused by the
             target. Of these, rows may lack any: what is missing is inferred.
-        context: The variables that count as context in `parts`; by default all latents.
+        context: The direct causes that count as context in `parts`; by default all latents.
         calibration: The share of the rows that `fit` holds out to calibrate intervals on, from
             100 rows on. With 0, intervals are the posterior predictive law's own.
         classes: With model=None: the levels of one hidden class that acts on all columns and on
@@ -249,7 +249,7 @@ class CausalPredictor(PredictorCore):
 
         Raises:
             UnknownNameError: A context variable is not in the model.
-            QueryError: One is the target, or an effect of it.
+            QueryError: One is the target, or an effect of it, or no direct cause of it.
         """
         fitted, target = self._model()
         frame = self._frame(X)

@@ -76,12 +76,13 @@ def inputs_of(fitted: Fitted, target: str, inputs: Sequence[str] | None) -> tupl
     columns = {
         column: node.name
         for node in fitted.declaration.nodes.values()
-        if node.kind != "latent"
+        if node.kind not in ("latent", "state")
         for column in columns_of(node)
     }
     allowed = tuple(column for column, name in columns.items() if name not in below)
     if inputs is None:
-        return allowed
+        nodes = fitted.declaration.nodes
+        return tuple(name for name in allowed if nodes[columns[name]].kind != "equation")
     if isinstance(inputs, str):
         raise QueryError("inputs", found=repr(inputs), mend=f"Give a list: inputs=[{inputs!r}].")
     for name in inputs:

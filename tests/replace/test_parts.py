@@ -90,11 +90,13 @@ def test_a_missing_input_is_averaged(known_path: FittedSCM) -> None:
     assert found.sum(axis=1).to_numpy() == pytest.approx(predictor.predict(rows))
 
 
-def test_context_that_cannot_be_is_refused(known_path: FittedSCM) -> None:
+def test_context_that_cannot_be_is_refused(known_path: FittedSCM, known_hosts: FittedSCM) -> None:
     rows = path(7, 5)
     with pytest.raises(UnknownNameError):
         CausalPredictor(known_path, target="latency", context=["cpu"]).parts(rows)
     with pytest.raises(QueryError, match="effect"):
         CausalPredictor(known_path, target="queue", context=["latency"]).parts(rows)
+    with pytest.raises(QueryError, match="through others"):
+        CausalPredictor(known_hosts, target="y", context=["b"]).parts(hosts(8, 5)[0])
     with pytest.raises(QueryError, match="list"):
         CausalPredictor(known_path, target="latency", context="queue").parts(rows)

@@ -164,13 +164,12 @@ def test_calibration_mends_a_noise_that_has_grown(known_path: FittedSCM) -> None
 
 def test_the_test_of_coverage_has_its_rate(known_path: FittedSCM) -> None:
     """On exchangeable rows it alarms at the stated rate; after a change always."""
+    predictor = CausalPredictor(known_path, target="latency")
     alarms = []
     for seed in range(60):
-        rows = path(100 + seed, 400)
-        predictor = CausalPredictor(known_path, target="latency").calibrate(
-            rows[:200], rows.latency[:200]
-        )
-        alarms.append(predictor.holds(rows[200:], rows.latency[200:], false_alarms=0.1).alarm)
+        held, rows = path(100 + seed, 200), path(200 + seed, 200)
+        predictor.calibrate(held, held.latency)
+        alarms.append(predictor.holds(rows, rows.latency, false_alarms=0.1).alarm)
     # Six expected of 60; more than 12 with a chance of .01.
     assert sum(alarms) <= 12
     rows = path(300, 200)
@@ -249,6 +248,30 @@ def test_the_target_in_the_rows_is_not_looked_at(known_path: FittedSCM) -> None:
     rows = path(25, 50)
     predictor = CausalPredictor(known_path, target="latency")
     assert predictor.predict(rows.assign(latency=0.0)) == pytest.approx(predictor.predict(rows))
+
+
+def test_an_equation_is_computed_and_no_input() -> None:
+    class Ratio(cs.SCM):
+        work = cs.Observed(cs.Positive())
+        cores = cs.Observed(cs.Positive())
+
+        @cs.equation(cs.Positive())
+        def each(work, cores):  # type: ignore[no-untyped-def]
+            """Work of each core."""
+            return work / cores
+
+        time = cs.Observed(cs.Positive(), parents=["each"], mechanism=cs.Linear(link="log"))
+
+    rng = np.random.default_rng(29)
+    work, cores = np.exp(rng.normal(size=(2, 500)))
+    time = work / cores * np.exp(0.1 * rng.normal(size=500))
+    rows = pd.DataFrame({"work": work, "cores": cores, "time": time})
+    predictor = CausalPredictor(Ratio, target="time").fit(rows[["work", "cores"]], rows.time)
+    assert list(predictor.feature_names_in_) == ["work", "cores"]
+    assert predictor.predict(rows) == pytest.approx((rows.work / rows.cores).to_numpy(), rel=0.1)
+    given = CausalPredictor(predictor.fitted_, target="time")
+    assert sorted(given.feature_names_in_) == ["cores", "work"]
+    assert given.parts(rows).sum(axis=1).to_numpy() == pytest.approx(given.predict(rows))
 
 
 def test_what_is_not_fitted_says_so() -> None:
