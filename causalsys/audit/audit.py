@@ -189,7 +189,8 @@ class Audit:
         two where no one suffices, and keeps all others: the truth follows by its mechanism, and
         the inputs that then hold are predicted again. It is the variable's noise that is moved,
         so that changes are measured alike: by its standard deviations (of a category, by those of
-        the noise behind the level). The target's own noise is among them: where its change is the
+        the noise behind the level). None is moved to where it is odder than it was, and beyond 3
+        standard deviations. The target's own noise is among them: where its change is the
         smallest by far, the row was bad luck that no input tells.
 
         Where latents or missing columns leave something open, 32 draws are made of it, and right

@@ -23,8 +23,10 @@ from causalsys.scm.supports import Categorical
 
 _SPREAD = math.pi / math.sqrt(6)
 """The standard deviation of Gumbel noise."""
-_REACH = 6.0
-"""How far noises are moved, in standard deviations, and 3 beyond what is usual of them."""
+_USUAL = 3.0
+"""Up to where noise is usual, in standard deviations. No noise is moved further out than this, or
+than it was: a change must not explain an odd row by an odder one, on which neither the predictor
+nor the mechanisms were ever seen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,34 +35,48 @@ class Candidate:
 
     Attributes:
         name: The variable.
-        reach: How far its noise may be moved, `[row]`; of a category None.
+        down: How far its noise may fall, `[row]`; of a category None.
+        up: How far it may rise.
         sizes: What each level takes, `[level, row]`, infinite for the one that was; else None.
     """
 
     name: str
-    reach: Tensor | None = None
+    down: Tensor | None = None
+    up: Tensor | None = None
     sizes: Tensor | None = None
 
     def moves(self, shares: Tensor | None = None) -> tuple[Moves, Tensor]:
         """Worlds that differ in it, and how large each change is, `[world, row]`.
 
         Args:
-            shares: Of a noise, which shares of the reach, `[world]` or `[world, row]`.
+            shares: Of a noise, how much of the way down (negative) or up, `[world]` or
+                `[world, row]`.
         """
         if self.sizes is not None:
             levels = torch.arange(len(self.sizes))[:, None].expand(self.sizes.shape)
             return Moves(levels={self.name: levels}), self.sizes
-        assert self.reach is not None
         assert shares is not None
-        wide = shares if shares.dim() == 2 else shares[:, None]
-        shifts = wide * self.reach
+        shifts = self.shifts(shares if shares.dim() == 2 else shares[:, None])
         return Moves(shifts={self.name: shifts}), shifts.abs()
+
+    def shifts(self, shares: Tensor) -> Tensor:
+        """Shifts of the noise that are these shares of the way, `[..., row]`."""
+        assert self.down is not None
+        assert self.up is not None
+        return torch.where(shares < 0, shares * self.down, shares * self.up)
+
+    def shares(self, shifts: Tensor) -> Tensor:
+        """The inverse of `shifts`."""
+        assert self.down is not None
+        assert self.up is not None
+        return shifts / torch.where(shifts < 0, self.down, self.up).clamp(min=1e-12)
 
     def take(self, rows: Tensor) -> Candidate:
         """The same of some rows."""
         return Candidate(
             self.name,
-            None if self.reach is None else self.reach[rows],
+            None if self.down is None else self.down[rows],
+            None if self.up is None else self.up[rows],
             None if self.sizes is None else self.sizes[:, rows],
         )
 
@@ -93,7 +109,10 @@ def _candidate(twin: Twin, node: Node) -> Candidate | None:
     noise = twin.noises[node.name]
     if noise.dim() > 2:
         return None
-    return Candidate(node.name, reach=(noise.abs().amax(0) + _REACH / 2).clamp(min=_REACH))
+    middle = noise.mean(0)
+    return Candidate(
+        node.name, middle - middle.clamp(max=-_USUAL), middle.clamp(min=_USUAL) - middle
+    )
 
 
 def _sizes(twin: Twin, node: Node, levels: int) -> Tensor:

@@ -172,9 +172,7 @@ class RowExplanation:
         if self.right:
             lines.append("right as it was")
         elif not self.changes:
-            lines.append(
-                "no change of one or two variables by up to 6 standard deviations makes it right"
-            )
+            lines.append("no change of one or two variables to what is usual makes it right")
         else:
             lines += ["right if:", *(f"  {change}" for change in self.changes)]
         return "\n".join([*lines, *self.notes])

@@ -68,8 +68,8 @@ def _pair(twin: Twin, first: Candidate, second: Candidate, tolerance: float) -> 
     shares = torch.linspace(-1, 1, 2 * _PAIR + 1, dtype=torch.float64)
     best = _with(twin, first, second, shares[shares != 0], tolerance)
     step = 1 / _PAIR
-    while first.reach is not None and step > 1e-3:
-        middle = best.moves.shifts[first.name] / first.reach
+    while first.sizes is None and step > 1e-3:
+        middle = first.shares(best.moves.shifts[first.name])
         around = torch.linspace(-step, step, 9, dtype=torch.float64)[:, None]
         closer = _with(twin, first, second, (middle + around).clamp(-1, 1), tolerance)
         best, step = _better(best, closer), step / 4
@@ -103,9 +103,8 @@ def _along(twin: Twin, one: Candidate, base: Moves, tolerance: float) -> tuple[T
     Returns:
         Both `[base world, row]`.
     """
-    assert one.reach is not None
     shares = torch.linspace(-1, 1, 2 * _SIDE + 1, dtype=torch.float64)
-    points = (shares[:, None] * one.reach).expand(base.worlds, -1, -1)
+    points = one.shifts(shares[:, None]).expand(base.worlds, -1, -1)
     loss, gap = _at(twin, one, base, points)
     best = _nearest(points, loss, tolerance)
     sides = [(slice(_SIDE, None), False), (slice(0, _SIDE + 1), True)]

@@ -218,6 +218,20 @@ def test_a_predictor_of_steps(fitted: cs.FittedSCM) -> None:
     assert change.size < 0.15
 
 
+def test_bad_luck_of_the_target_is_not_put_down_to_an_odd_cause(fitted: cs.FittedSCM) -> None:
+    # Right everywhere but where a is below -4: it would agree there with a target that is odd.
+    one = audit(
+        fitted,
+        lambda rows: np.where(rows["a"] < -4, -14.0, 7 * rows["a"]),
+        target="y",
+        inputs=["a"],
+    )
+    found = one.explain_row({"a": 0.0, "b": 0.0, "y": 14.0}, tolerance=2.0)
+    assert found.smallest is not None
+    assert found.smallest.names == ("y",)
+    assert found.smallest.size == pytest.approx(12.0, rel=0.05)
+
+
 def test_the_usual_error_is_the_median_of_normal_rows(blind: Audit) -> None:
     # Of 3 b's noise + y's own: normal with variance 10.
     assert usual_error(blind.subject, seed=0) == pytest.approx(0.6745 * 10**0.5, rel=0.1)
