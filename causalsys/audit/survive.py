@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +25,7 @@ from causalsys.audit.survive_latents import latent_columns, logged_before
 from causalsys.audit.survive_regression import Regression, coded, regression
 from causalsys.audit.survive_result import AuditedSlice, AuditedSlices
 from causalsys.audit.survive_verdict import apart, repeats, unknown, verdict_of
-from causalsys.audit.survive_worlds import Reach, Setting, errors_in, reach, values_in
+from causalsys.audit.survive_worlds import Reach, Setting, errors_in, expected, reach, values_in
 from causalsys.detect.slice_conditions import all_hold
 from causalsys.detect.slice_result import Slice
 from causalsys.detect.slices import METHODS, found_slices
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 _LEAST_REFIT = 200
 """With fewer rows the target's mechanism stays as it was fitted."""
 _LIKE = (0.7, 1.4)
-"""The model must have this share of the slice's difference, its columns being as they are."""
+"""The model must expect this share of the slice's difference in the rows as they are."""
 _ROWS = 4000
 """Rows that are moved; of more, a random sample."""
 
@@ -51,12 +52,14 @@ class Step:
         subject: What is audited, with the model that judges.
         period: The rows, with a column for each inferred latent.
         learned: Learns the error's own mechanism, once, where it is asked for.
+        expected: The error that the model expects of each row, `[row]`, once.
         seed: Of all draws.
     """
 
     subject: Subject
     period: Period
     learned: Callable[[], Regression | None]
+    expected: Callable[[], NDArray[np.float64]]
     seed: int
 
 
@@ -144,14 +147,13 @@ def _step(subject: Subject, period: Period, *, seed: int) -> Step:
         period = Period(
             period.rows.iloc[at], period.truth[at], period.prediction[at], period.error[at]
         )
-    kept: list[Regression | None] = []
-
-    def learned() -> Regression | None:
-        if not kept:
-            kept.append(regression(subject, period, seed=seed))
-        return kept[0]
-
-    return Step(subject, period, learned, seed)
+    return Step(
+        subject,
+        period,
+        cache(lambda: regression(subject, period, seed=seed)),
+        cache(lambda: expected(subject, period, seed=seed)),
+        seed,
+    )
 
 
 def _judged(step: Step, each: Slice) -> AuditedSlice:
@@ -191,8 +193,7 @@ def _told(
     """By the target's mechanism where it has the slice's error, else by the error's own."""
     names, fitted = each.columns, step.subject.fitted
     own = np.arange(len(step.period))
-    places = [own, *dealt]
-    worlds = [_set(step, dict.fromkeys(names, place)) for place in places]
+    worlds = [_set(step, dict.fromkeys(names, place)) for place in dealt]
     if len(names) > 1:
         # Without each column in turn: all others from the slice, and it as it was.
         worlds += [
@@ -200,12 +201,13 @@ def _told(
             for out in names
             for place in dealt[::2]
         ]
-    like, first = np.nan, None
+    like, first = 1.0, None
     try:
         errors = _by_mechanism(step, reached, worlds)
-        like = apart(errors[0].mean(axis=0), held) / apart(step.period.error, held)
-        if not reached.target or _LIKE[0] <= like <= _LIKE[1]:
-            return verdict_of(each, errors[1:], dealt, members=fitted.members, by="mechanism")
+        if reached.target:
+            like = apart(step.expected(), held) / apart(step.period.error, held)
+        if _LIKE[0] <= like <= _LIKE[1]:
+            return verdict_of(each, errors, dealt, members=fitted.members, by="mechanism")
     except CausalSysError as error:
         first = error
     learned = step.learned()
@@ -217,7 +219,7 @@ def _told(
             f"The fitted mechanism of {step.subject.target} has {like:.0%} of this error, and a "
             "latent among its causes forbids to learn the error alone.",
         )
-    errors = _by_regression(step, reached, worlds[1:], learned)
+    errors = _by_regression(step, reached, worlds, learned)
     return verdict_of(each, errors, dealt, members=len(learned.models), by="regression")
 
 

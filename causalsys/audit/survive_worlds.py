@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalsys.audit.subject import Period, Subject
+from causalsys.audit.survive_latents import logged_before
 from causalsys.errors import CausalSysError, NotIdentifiedError
 from causalsys.fit.fitted import Fitted
 from causalsys.query.answer import Answer
@@ -104,6 +105,20 @@ def values_in(
     raise first
 
 
+def expected(subject: Subject, period: Period, *, seed: int) -> NDArray[np.float64]:
+    """The mean error that the model expects of each row as it is, `[row]`.
+
+    The target is drawn given what is logged before it, latents and all. Where a slice's rows have
+    more error and the model does not expect it, its mechanism of the target is not that of these
+    rows.
+    """
+    fitted, target = subject.fitted, subject.target
+    known = [name for name in logged_before(fitted, target) if name in period.rows.columns]
+    answer = counterfactual(fitted, period.rows[known], do={}, samples=SAMPLES, seed=seed)
+    drawn = answer.factual[target].double().numpy()
+    return errors_in(subject, period, {target: drawn}).mean(axis=0)
+
+
 def inputs_in(
     subject: Subject, period: Period, found: Mapping[str, NDArray[np.float64]]
 ) -> NDArray[np.float64]:
@@ -141,4 +156,4 @@ def errors_in(
     return subject.loss(np.broadcast_to(truth, shape), np.broadcast_to(prediction, shape))
 
 
-__all__ = ["Reach", "Setting", "errors_in", "inputs_in", "reach", "values_in"]
+__all__ = ["Reach", "Setting", "errors_in", "expected", "inputs_in", "reach", "values_in"]
