@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _FEWEST = 50
 """Labelled rows from which groups can be formed."""
+_STANDS = 8.0
+"""For how many rows a bought label stands where groups are formed; the rest are labelled."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,9 @@ class RetrainingRule:
     horizon: float
     early: float = 0.2
     soon: float = 10.0
-    pool: float = 10.0
+    pool: float = 3.0
     reference: float = 14.0
-    again: float = 21.0
+    again: float = 14.0
 
     def __post_init__(self) -> None:
         if self.budget < 0 or self.horizon <= 0 or not 0 <= self.early <= 1:
@@ -107,6 +109,7 @@ def replay(
     inputs: Sequence[str],
     time: str,
     labelled: int,
+    alarm: int | None = None,
     rule: RetrainingRule,
     error: str | Loss = "relative",
     ways: Ways | None = None,
@@ -120,6 +123,8 @@ def replay(
         inputs: The columns that are read; the hour and whether it is a weekend are read too.
         time: The column of dates.
         labelled: How many rows, from the first, are labelled at the start.
+        alarm: How many rows, from the first, have free labels: each is known at the end of its
+            day. From there on labels are bought. Without it, `labelled`.
         rule: When labels are bought, and on which rows.
         error: The loss that predictions are optimal for.
         ways: How the predictor is built.
@@ -132,8 +137,10 @@ def replay(
     days = _checked(rows, target=target, inputs=inputs, time=time, labelled=labelled)
     truth = rows[target].to_numpy(np.float64)
     read = _inputs(rows, inputs, time, logs=logs)
-    every = Labelled(read, truth, days, np.ones(len(rows)))
-    state = _State(every, loss_of(error), rule, ways or Ways(), labelled, len(inputs))
+    free = labelled if alarm is None else min(max(alarm, labelled), len(rows) - 1)
+    stands = np.where(np.arange(len(rows)) < free, 1.0, _STANDS)
+    every = Labelled(read, truth, days, stands)
+    state = _State(every, loss_of(error), rule, ways or Ways(), (labelled, free), len(inputs))
     prediction = np.full(len(rows), np.nan)
     for day in np.arange(np.floor(days[labelled]), np.floor(days[-1]) + 1):
         first = max(labelled, int(np.searchsorted(days, day)))
@@ -143,7 +150,9 @@ def replay(
             prediction[first:last] = predictor.levels.best(
                 predictor.belief.chances(state.group[first:last], days[first:last])
             )
-            state.buy(day + 1)
+            state.learn(last)
+            if last > free:
+                state.buy(day + 1)
     seen = np.isfinite(prediction)
     loss = np.full(len(rows), np.nan)
     loss[seen] = loss_of(error)(truth[seen], prediction[seen])
@@ -169,8 +178,9 @@ class _State:
         shown: int,
     ) -> None:
         self.every, self.loss, self.rule, self.ways = every, loss, rule, ways
-        self.labelled, self.shown = labelled, shown
-        self.begin = every.time[labelled]
+        self.known, self.free = free
+        self.shown = shown
+        self.begin = every.time[self.free]
         self.bought: list[int] = []
         self.at: list[float] = []
         self.grown = -np.inf
@@ -192,7 +202,7 @@ class _State:
         due = min(self.rule.due(now - self.begin), self.rule.budget) - len(self.bought)
         time = self.every.time
         last = int(np.searchsorted(time, now))
-        first = max(self.labelled, int(np.searchsorted(time, now - self.rule.pool)))
+        first = max(self.free, int(np.searchsorted(time, now - self.rule.pool)))
         stand = slice(int(np.searchsorted(time, now - self.rule.reference)), last)
         for _ in range(due):
             pool = np.setdiff1d(np.arange(first, last), self.bought)
@@ -205,13 +215,20 @@ class _State:
             self.at.append(now)
             self.now = None
 
+    def learn(self, last: int) -> None:
+        """What is labelled for free: all up to a row, at the most."""
+        more = range(self.known, min(last, self.free))
+        if len(more) and self.old is not None:
+            self.old, self.now = self._told(self.old, more), None
+            self.known = more[-1] + 1
+
     def _grow(self, day: float) -> Switching:
-        """Groups formed anew, and told what was labelled from the start."""
-        chosen = [*range(self.labelled), *sorted(self.bought)]
+        """Groups formed anew, and told what was labelled for free."""
+        chosen = [*range(self.known), *sorted(self.bought)]
         built = switching(self._rows(chosen), self.loss, ways=self.ways, time=day, shown=self.shown)
         # Which group a row is in depends on its inputs alone, so all rows are sorted at once.
         self.group = built.groups.of(self.every.inputs)
-        return self._told(built, range(self.labelled))
+        return self._told(built, range(self.known))
 
     def _told(self, predictor: Switching, chosen: Sequence[int]) -> Switching:
         if not len(chosen):

@@ -63,7 +63,7 @@ class Ways:
     memory: float = 120.0
     partitions: int = 60
     groups: int = 24
-    likeness: float = 0.5
+    likeness: float = 1.0
     seed: int = 0
 
 

@@ -1,0 +1,1 @@
+"""Throughput of virtual machines, mispredicted since one hidden type of host changed."""
