@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 import causalsys as cs
 from causalsys.audit.attribute_axioms import AXIOMS
 from causalsys.audit.audit import Audit, audit
-from causalsys.errors import EvidenceError, MissingColumnError, QueryError, UnknownNameError
+from causalsys.errors import (
+    EvidenceError,
+    MissingColumnError,
+    NotIdentifiedError,
+    QueryError,
+    UnknownNameError,
+)
 
 Array = NDArray[np.float64]
 SLOPES: dict[str, dict[str, float]] = {
@@ -339,3 +345,29 @@ def test_slopes_keep_baseline_invariance_and_give_up_completeness() -> None:
     assert "completeness: given up" in str(one)
     with pytest.raises(QueryError):
         linear_audit().attribute(some, method="slope", background=50)
+
+
+class Confounded(cs.SCM):
+    """A hidden group moves a cause and its effect, and nothing tells it."""
+
+    group = cs.Latent(cs.Categorical(2))
+    a = cs.Observed(cs.Real(), parents=[group], mechanism=cs.Linear())
+    b = cs.Observed(cs.Real(), parents=[a, group], mechanism=cs.Linear())
+    y = cs.Observed(cs.Real(), parents=[b], mechanism=cs.Linear())
+
+
+@pytest.mark.slow
+def test_what_data_cannot_tell_is_refused_and_shap_is_not() -> None:
+    rng = np.random.default_rng(0)
+    group, noise = rng.random(600) < 0.5, rng.normal(size=(3, 600))
+    a = group + noise[0]
+    b = a - 2 * group + noise[1]
+    data = pd.DataFrame({"a": a, "b": b, "y": b + noise[2]})
+    one = audit(Confounded.fit(data, seed=0), lambda r: r["b"].to_numpy(), target="y", inputs=["b"])
+    with pytest.raises(NotIdentifiedError, match="shap"):
+        one.attribute(data.head(2))
+    assert one.attribute(data.head(2), method="shap").names == ("b",)
+    row = data.iloc[0].to_dict() | {"y": 9.0}
+    for change in one.explain_row(row).changes:
+        assert change.identified == (change.names == ("y",))
+        assert change.identified or "not identified" in str(change)
