@@ -174,7 +174,7 @@ class _State:
         loss: Loss,
         rule: RetrainingRule,
         ways: Ways,
-        labelled: int,
+        free: tuple[int, int],
         shown: int,
     ) -> None:
         self.every, self.loss, self.rule, self.ways = every, loss, rule, ways
