@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -19,7 +19,9 @@ from causalsys.audit.predictor import predictor_of
 from causalsys.audit.subject import Subject
 from causalsys.audit.survive import slices
 from causalsys.audit.survive_result import AuditedSlices
+from causalsys.audit.watching import watching
 from causalsys.detect.loss import Loss, Values, loss_of
+from causalsys.detect.monitoring import Monitoring
 from causalsys.detect.slices import METHODS
 from causalsys.errors import QueryError
 from causalsys.fit.fitted import Fitted
@@ -231,6 +233,56 @@ class Audit:
             ('queue',)
         """
         return explain_row(self.subject, row, tolerance=tolerance, seed=seed)
+
+    def monitor(
+        self,
+        rows: object,
+        *,
+        normal: object,
+        nodes: Sequence[str] | None = None,
+        false_alarms: float = 0.01,
+        per: int | Literal["run"] = "run",
+        folds: int = 5,
+        drift: bool = True,
+        reset: bool = False,
+        seed: int = 0,
+    ) -> Monitoring:
+        """Watch the system row by row, and the predictor's error as one more node, "error".
+
+        An alarm of a variable names a mechanism that changed; one of "error" alone says that the
+        predictor got worse while all mechanisms are as they were: the mix of its inputs moved to
+        where it is weak. See `monitor` for how, for the stated rate, and for the arguments.
+
+        Args:
+            rows: The rows to watch, in time order, with the truth.
+            normal: Rows from when all was well, in time order. Their errors are taken as they
+                are: rows that the predictor was fitted to make it look better than it is.
+            nodes: Which variables are watched beside the error; by default all that were learned.
+            false_alarms: The chance of a false alarm, all nodes together.
+            per: In so many rows; "run" means these rows.
+            folds: In how many parts the normal rows are judged by models that have not seen them.
+            drift: Whether the drift of the normal period is tolerated.
+            reset: Whether a node is watched anew after its alarm.
+            seed: Fixes how ties are broken, and draws.
+
+        Raises:
+            EvidenceError: The rows do not fit, are not in time order, overlap, or are too few.
+            QueryError: An argument is outside what it can be.
+            UnknownNameError: A node is not in the model.
+            PredictorError: The predictor fails on the rows.
+        """
+        return watching(
+            self.subject,
+            rows,
+            normal=normal,
+            nodes=nodes,
+            false_alarms=false_alarms,
+            per=per,
+            folds=folds,
+            drift=drift,
+            reset=reset,
+            seed=seed,
+        )
 
     def slices(
         self,

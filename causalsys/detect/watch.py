@@ -13,7 +13,7 @@ from causalsys.detect.drift import Drift, block_means
 from causalsys.detect.scores import Values
 from causalsys.detect.usual import Usual
 
-_WINDOWS = (1, 4, 16)
+_WINDOWS = (1, 2, 4, 8, 16)
 """Over how many blocks drift is averaged: a small change that stays shows in long windows only."""
 _BLOCKS = 80
 _LEAST_BLOCK = 20
