@@ -284,7 +284,10 @@ def _assumed(subject: Subject, judged: Sequence[AuditedSlice], *, latent: bool) 
             "these rows, since its fitted mechanism lacks the slice's error."
         )
     if latent:
-        told.append("A latent's column is inferred from what is logged before the target is.")
+        told.append(
+            "A latent's column is inferred from what is logged before the target is, and `do` sets "
+            "the latent itself: where it is told badly, more than the whole difference may stay."
+        )
     return tuple(told)
 
 
