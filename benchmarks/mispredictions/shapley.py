@@ -30,7 +30,7 @@ NAME = "shapley"
 SEED = 6100
 _FEATURES = 10
 _EXACT = 4
-_DRAWS = 2000
+_DRAWS = 800
 
 Array = NDArray[np.float64]
 
@@ -87,7 +87,7 @@ def _errors(name: str, found: list[Measured]) -> list[Line]:
             NAME,
             f"{name}: our error over the size of the values",
             mean["our_error"],
-            note="against every coalition and 2000 draws",
+            note="against every coalition and 800 draws",
         ),
         Line(
             NAME,
@@ -137,7 +137,7 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def _interventional(one: Audit, some: pd.DataFrame) -> Array:
-    """Exact values of the game over interventions: every coalition, and 2000 draws."""
+    """Exact values of the game over interventions: every coalition, and 800 draws."""
     outcome, fitted = Outcome(one.subject), one.subject.fitted
     worlds = Worlds.above(outcome.reads, fitted.schema)
     best = torch.zeros(1, dtype=torch.int64)
