@@ -164,7 +164,7 @@ class _Table:
                 mend="Give one column for each: vectors and several steps need a function.",
             )
         frame = pd.DataFrame(rows, columns=names)
-        return np.asarray(self.found.holds(frame), dtype=bool)
+        return np.array(self.found.holds(frame), dtype=bool)
 
 
 @dataclass(frozen=True, init=False)
