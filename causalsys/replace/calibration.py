@@ -4,13 +4,15 @@ With `low` and `high` the predictive quantiles of a row, the score of a held-out
 truth lies outside them, in widths: `max(low - y, y - high) / (high - low)`. The interval is moved
 out (or in) by the score's quantile at `level (1 + 1/n)`, and then covers at least `level` of the
 rows that are exchangeable with the held-out ones, whatever the model (Romano, Patterson and
-Candès, NeurIPS 2019, theorem 1; the score in widths: Sesia and Candès, Stat 2020, "CQR-r").
+Candès, NeurIPS 2019, theorem 1; the score in widths: Sesia and Candès, Stat 2020, "CQR-r"). Unlike
+a band around a point (`causalsys.detect.conformal`), it follows a law with several modes.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from causalsys.detect.conformal_given import rank_of
 from causalsys.detect.loss import Values
 
 _TINY = 1e-300
@@ -32,7 +34,7 @@ def margin(truth: Values, bounds: Values, *, level: float) -> float:
     """
     width = np.maximum(bounds[:, 1] - bounds[:, 0], _TINY)
     score = np.maximum(bounds[:, 0] - truth, truth - bounds[:, 1]) / width
-    rank = int(np.ceil(level * (len(score) + 1)))
+    rank = rank_of(len(score), level)
     # Too few rows for this level: the widest that they have shown.
     return float(np.sort(score)[min(rank, len(score)) - 1])
 

@@ -25,8 +25,9 @@ def as_columns(predictor: Any, given: Any) -> pd.DataFrame:
     import pandas as pd
 
     if isinstance(given, pd.DataFrame):
-        frame, _ = as_frame(given, what="X")
-        return frame.rename(columns=str)
+        # Labels that repeat, as after a bootstrap, are no matter here: rows go by position.
+        unique = given if given.index.is_unique else given.reset_index(drop=True)
+        return as_frame(unique, what="X")[0].rename(columns=str)
     if isinstance(given, dict):
         return as_frame(given, what="X")[0]
     array = np.asarray(given)

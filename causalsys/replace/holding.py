@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from causalsys.detect.conformal_given import rank_of
 from causalsys.detect.loss import Values
 
 
@@ -72,7 +71,7 @@ def holding(
 
     inside = int(((bounds[:, 0] <= truth) & (truth <= bounds[:, 1])).sum())
     if held_out:
-        rank = min(int(np.ceil(level * (held_out + 1))), held_out)
+        rank = min(rank_of(held_out, level), held_out)
         p_value = betabinom.cdf(inside, len(truth), rank, held_out + 1 - rank)
     else:
         p_value = binom.cdf(inside, len(truth), level)

@@ -36,6 +36,7 @@ from causalsys.fit.fitted import Fitted
 from causalsys.mechanisms.base import gumbel_of_normal
 from causalsys.replace.belief import Belief, believe
 from causalsys.replace.points import normal_points
+from causalsys.replace.predictive import Predictive
 from causalsys.replace.shifts import drawn
 from causalsys.scm.declaration import Node
 from causalsys.scm.evaluate import call
@@ -46,8 +47,10 @@ if TYPE_CHECKING:
 
 _REFERENCES = 64
 """Rows of the model that stand for the law of each group."""
-_POINTS = 16
-"""Points of each member where a hidden cause is a number, rather than a category."""
+_POINTS = 8
+"""Points of each member for the target's noise."""
+_HIDDEN = 4
+"""Points of each member for the hidden causes that are numbers: each costs a whole average."""
 _CELLS = 4_000_000
 """Evaluations of the target's mechanism at once."""
 COLUMNS = ("baseline", "context", "workload", "combination")
@@ -222,9 +225,10 @@ def parts_of(
             name not in table.values and not _coded(fitted.schema.supports[name])
             for name in surface.causes
         )
-        belief = believe(fitted, table, about=[target], points=_POINTS if continuous else None)
-        weight = belief.sample_weight
-        total = (belief.values[target].double() * weight).sum((0, 1)).numpy()
+        belief = believe(fitted, table, about=[target])
+        total = Predictive.of(belief, target).mean
+        if continuous:
+            belief = believe(fitted, table, about=[target], points=_HIDDEN)
         own = _expected(surface, belief, reference, of="context") - base
         work = _expected(surface, belief, reference, of="workload") - base
         found[at] = np.stack([np.full(len(at), base), own, work, total - base - own - work], 1)

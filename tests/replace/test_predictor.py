@@ -126,6 +126,14 @@ def test_a_prediction_does_not_depend_on_the_rows_beside_it(known_hosts: FittedS
     assert predictor.predict(rows.iloc[7:8]) == pytest.approx(predictor.predict(rows)[7:8])
 
 
+def test_labels_may_repeat(known_path: FittedSCM) -> None:
+    rows = path(30, 200).iloc[[3, 3, 5]]
+    predictor = CausalPredictor(known_path, target="latency")
+    found = predictor.predict(rows)
+    assert found[0] == found[1]
+    assert predictor.fit(pd.concat([rows] * 20), np.ones(60)).predict(rows).shape == (3,)
+
+
 def test_latents_are_probabilities(known_hosts: FittedSCM) -> None:
     rows, second = hosts(18, 3000)
     found = CausalPredictor(known_hosts, target="y").latents(rows)
