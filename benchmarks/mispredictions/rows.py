@@ -135,7 +135,14 @@ def _lines(name: str, counted: list[Counted], said: str) -> list[Line]:
         ),
         Line(NAME, f"{name}: changes that hold in the true system", share("holds")),
         Line(NAME, f"{name}: the same variables for a row that is nearly the same", share("same")),
-        Line(NAME, f"{name}: exactly the variable whose noise was large", share("named")),
+        Line(
+            NAME,
+            f"{name}: exactly the variable whose noise was large",
+            share("named"),
+            note="the smallest change need not be that; the noises beside it tell which was large"
+            if ours
+            else "",
+        ),
     ]
 
 
