@@ -7,8 +7,8 @@ the target's law changed is judged by rival laws of what the old mean leaves (`e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,11 +28,9 @@ from causalsys.engine.base import one_thread
 from causalsys.errors import EvidenceError, QueryError
 from causalsys.query.asked import count
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-_CHANCE = 0.01
-"""A rise that is likelier than this by chance is none."""
+_CHANCE = 0.1
+"""A rise that is likelier than this by chance is none; and so is one where nothing changed, which
+is tested apart, at 1 %."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +188,10 @@ def _mixes(case: _Case, random: np.random.Generator) -> list[Part | None]:
         and not supports[n].size
     ]
     moved = [one.name for one in movers(columns, old, new, names, random)]
+    latent = _behind(columns, moved)
+    if latent is not None:
+        words = f"Mix: {latent}, which is inferred, moved, and with it {', '.join(moved)}."
+        return [_part(case, 1, "mix shift", f"mix: {latent}", words)]
     shares: dict[str, float] = {}
     if len(moved) > 1:
         value = worth(columns, case.before, case.plans[0], case.split.old)
@@ -198,7 +200,8 @@ def _mixes(case: _Case, random: np.random.Generator) -> list[Part | None]:
         shares = {moved[0]: 1.0}
     total, mix = sum(shares.values()), float(case.split.values[1])
     if not shares or total * mix <= 0 or abs(total) < 0.3 * abs(mix) * (len(moved) > 1):
-        return [_part(case, 1, "mix shift", "mix", told_of("mix", moved))]
+        kind: Kind = "mix shift" if moved else "unexplained"
+        return [_part(case, 1, kind, "mix", told_of("mix", moved))]
     return [
         _part(
             case,
@@ -210,6 +213,16 @@ def _mixes(case: _Case, random: np.random.Generator) -> list[Part | None]:
         )
         for name, share in shares.items()
     ]
+
+
+def _behind(columns: Columns, moved: Sequence[str]) -> str | None:
+    """The one latent that causes all that moved, where several did."""
+    nodes = columns.subject.fitted.declaration.nodes
+    if len(moved) < 2:
+        return None
+    common = set.intersection(*({ref.name for ref in nodes[name].parents} for name in moved))
+    found = [name for name in common if nodes[name].kind == "latent"]
+    return found[0] if len(found) == 1 else None
 
 
 def _missing(case: _Case, random: np.random.Generator) -> list[Part | None]:
@@ -260,7 +273,7 @@ def _group(case: _Case) -> Group:
     rivals, old = case.judged, case.split.old
     law = smooth(old.left[0])
     chance = rivals.group.probabilities(rivals.basis, old.left[1], law)
-    mean = rivals.basis[:, : len(rivals.group.own)] @ rivals.group.own
+    mean = rivals.group.offsets(rivals.basis, old.left[1], law)
     offset = float(chance @ mean / chance.sum())
     if case.columns.subject.target in case.columns.logs:
         offset = float(np.expm1(offset))

@@ -117,8 +117,7 @@ def _known(node: Node, table: Table, latent: Node) -> bool:
 
 def _parents(node: Node, table: Table, latent: Node, code: Tensor) -> dict[str, Tensor]:
     return {
-        ref.key: code if ref.name == latent.name else table.values[ref.name]
-        for ref in node.parents
+        ref.key: code if ref.name == latent.name else table.values[ref.name] for ref in node.parents
     }
 
 

@@ -15,13 +15,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from causalsys.audit.explain_ratio import logistic, sigmoid
-from causalsys.audit.explain_regression import Curve, curve, design
+from causalsys.audit.explain_ratio import logistic
+from causalsys.audit.explain_regression import curve, design
 
 Floats = NDArray[np.float64]
 LogLaw = Callable[[Floats], Floats]
 _STEPS = 60
 _GRID = 512
+_NEWTON = 3
+_SURE = 10.0
+"""Nats by which a second part must be better, beyond what its freedom gives."""
 _LEAST = 0.03
 """A group is no smaller than this share of the rows."""
 
@@ -52,34 +55,58 @@ def smooth(left: Floats) -> LogLaw:
 
 @dataclass(frozen=True)
 class Mixture:
-    """The law before for some rows, and another for the rest.
+    """The law before for some rows, and another for the rest: of one part, or of several.
 
     Attributes:
-        own: The weights of the group's mean, along the basis.
-        spread: Its deviation.
-        chance: The weights of the log odds of belonging to it, along the basis.
+        own: The weights of the mean of each part of the group, along the basis, `[part, column]`.
+        spread: Their deviations, `[part]`.
+        share: Their shares of the group, `[part]`.
+        chance: The weights of the log odds of belonging to the group, along the basis.
     """
 
     own: Floats
-    spread: float
+    spread: Floats
+    share: Floats
     chance: Floats
 
-    def parts(self, basis: Floats, left: Floats, law: LogLaw) -> tuple[Floats, Floats]:
-        """The log density of each row with each law, `[row]` twice."""
+    def parts(self, basis: Floats, left: Floats, law: LogLaw) -> Floats:
+        """The log density of each row with the law before and with each part, `[row, 1 + part]`."""
+        return self.told(basis, left, law(left))
+
+    def told(self, basis: Floats, left: Floats, old: Floats) -> Floats:
+        """The same, where the log density before is known, `[row]`."""
         odds = basis[:, : len(self.chance)] @ self.chance
-        mean = basis[:, : len(self.own)] @ self.own
-        mine = -0.5 * ((left - mean) / self.spread) ** 2 - np.log(self.spread * np.sqrt(2 * np.pi))
-        return law(left) - np.logaddexp(0, odds), mine - np.logaddexp(0, -odds)
+        mean = self.means(basis)
+        mine = -0.5 * ((left[:, None] - mean) / self.spread) ** 2
+        mine = mine - np.log(self.spread * np.sqrt(2 * np.pi)) + np.log(self.share)
+        first, second = old - np.logaddexp(0, odds), mine - np.logaddexp(0, -odds)[:, None]
+        return np.column_stack([first, second])
+
+    def means(self, basis: Floats) -> Floats:
+        """The mean of each part, `[row, part]`."""
+        found: Floats = basis[:, : self.own.shape[1]] @ self.own.T
+        return found
 
     def log_density(self, basis: Floats, left: Floats, law: LogLaw) -> Floats:
         """`[row]`."""
-        found: Floats = np.logaddexp(*self.parts(basis, left, law))
+        found: Floats = np.logaddexp.reduce(self.parts(basis, left, law), axis=1)
         return found
 
     def probabilities(self, basis: Floats, left: Floats, law: LogLaw) -> Floats:
         """The chance that each row belongs to the group, `[row]`."""
-        old, own = self.parts(basis, left, law)
-        return sigmoid(own - old)
+        found: Floats = _shares(self.parts(basis, left, law))[:, 1:].sum(1)
+        return found
+
+    def offsets(self, basis: Floats, left: Floats, law: LogLaw) -> Floats:
+        """By how much each row is off, were it in the group, `[row]`."""
+        inside = _shares(self.parts(basis, left, law)[:, 1:])
+        found: Floats = (inside * self.means(basis)).sum(1)
+        return found
+
+
+def _shares(parts: Floats) -> Floats:
+    found: Floats = np.exp(parts - np.logaddexp.reduce(parts, axis=1)[:, None])
+    return found
 
 
 def mixture(
@@ -131,27 +158,50 @@ def _climb(
     shape: tuple[bool, bool, bool],
     steps: int,
 ) -> Mixture:
+    """EM from a guess of who belongs to each part of the group, `[row]` or `[row, part]`."""
     slopes, related, centred = shape
     mean_basis = basis if slopes else basis[:, :1]
     odds_basis = basis if related else basis[:, :1]
-    least = 0.2 * float(left.std())
-    last = -np.inf
+    weights = weight.reshape(len(left), -1)
+    least = 0.2 * float(left.std()) / weights.shape[1]
+    last, chance = -np.inf, np.zeros(odds_basis.shape[1])
     for _ in range(steps):
-        own = np.zeros(1) if centred else _weighted(mean_basis, left, weight)
-        rest = left - mean_basis[:, : len(own)] @ own
-        spread = max(float(np.sqrt(weight @ rest**2 / weight.sum())), least)
-        chance = logistic(odds_basis, weight, weight=np.ones(len(left)))
-        chance = _bounded(chance)
-        found = Mixture(own, spread, chance)
-        odds = odds_basis @ chance
-        mine = -0.5 * (rest / spread) ** 2 - np.log(spread * np.sqrt(2 * np.pi))
-        first, second = old - np.logaddexp(0, odds), mine - np.logaddexp(0, -odds)
-        score = float(np.logaddexp(first, second).sum())
-        weight = np.clip(sigmoid(second - first), 1e-6, 1 - 1e-6)
-        if score - last < 1e-3:
+        own = [np.zeros(1) if centred else _weighted(mean_basis, left, w) for w in weights.T]
+        spread = [
+            max(float(np.sqrt(w @ (left - mean_basis[:, : len(o)] @ o) ** 2 / w.sum())), least)
+            for w, o in zip(weights.T, own, strict=True)
+        ]
+        inside = np.clip(weights.sum(1), 1e-6, 1 - 1e-6)
+        # A few steps from where the last ones led: EM only has to go up.
+        chance = _bounded(logistic(odds_basis, inside, start=chance, steps=_NEWTON))
+        share = weights.sum(0) / weights.sum()
+        found = Mixture(np.stack(own), np.array(spread), share, chance)
+        parts = found.told(basis, left, old)
+        score = float(np.logaddexp.reduce(parts, axis=1).sum())
+        weights = np.clip(_shares(parts)[:, 1:], 1e-9, 1.0)
+        if score - last < 1e-2:
             break
         last = score
     return found
+
+
+def refined(basis: Floats, left: Floats, law: LogLaw, found: Mixture, *, related: bool) -> Mixture:
+    """The group in two parts, each with its own offset, where that is surely better (by BIC)."""
+    old = law(left)
+    parts = _shares(found.told(basis, left, old))
+    far = np.argsort(np.argsort(np.abs(left - found.means(basis)[:, 0])))
+    own = parts[:, 1]
+    centre = float(np.average(left, weights=own))
+    high = (left > centre).astype(float)
+    beyond = parts[:, 0] * (far > 0.7 * len(left)) * (old < np.quantile(old, 0.4))
+    guesses = [(own * high, own * (1 - high)), (own, beyond + 1e-3)]
+    best, score = found, float(found.log_density(basis, left, law).sum())
+    for guess in guesses:
+        each = _climb(basis, left, old, np.column_stack(guess), (False, related, False), 2 * _STEPS)
+        gain = float(each.log_density(basis, left, law).sum()) - score
+        if gain > 1.5 * np.log(len(left)) + _SURE:
+            best, score = each, score + gain
+    return best
 
 
 def _weighted(basis: Floats, left: Floats, weight: Floats) -> Floats:
@@ -178,13 +228,11 @@ class Judged:
         scores: By rival, the log density of each row by a fit that did not see it, `[row]`.
         group: The mixture fitted to all rows.
         basis: Its basis, `[row, column]`.
-        moved: The mean of the residuals, were it moved for all rows.
     """
 
     scores: dict[str, Floats]
     group: Mixture
     basis: Floats
-    moved: Curve
 
     def best(self, which: str) -> Floats:
         """The scores of the best rival whose name begins so, `[row]`."""
@@ -225,8 +273,8 @@ def judged(features: Floats, left: Floats, law: LogLaw, *, folds: NDArray[np.int
     best = max(_GROUPS, key=lambda name: float(scores[name].sum()))
     slopes, related = _GROUPS[best]
     group = mixture(basis, left, law, slopes=slopes, related=related)
-    moved = curve(features, left, weight=np.ones(len(left)), family="line")
-    return Judged(scores, group, basis, moved)
+    group = refined(basis, left, law, group, related=related)
+    return Judged(scores, group, basis)
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,27 @@ _CAP = 20.0
 """No row counts more than so many rows."""
 
 
-def logistic(basis: Floats, label: Floats, *, weight: Floats, ridge: float = _RIDGE) -> Floats:
-    """The weights of a logistic regression by Newton's steps; the first column is a constant."""
-    found = np.zeros(basis.shape[1])
-    penalty = ridge * np.eye(basis.shape[1])
+def logistic(
+    basis: Floats, label: Floats, *, start: Floats | None = None, steps: int = _STEPS
+) -> Floats:
+    """The weights of a logistic regression by Newton's steps; the first column is a constant.
+
+    Args:
+        basis: `[row, column]`.
+        label: `[row]`, from 0 to 1.
+        start: Where to begin; at zero by default.
+        steps: The most steps.
+    """
+    if basis.shape[1] == 1:
+        mean = np.clip(label.mean(), 1e-6, 1 - 1e-6)
+        return np.array([np.log(mean / (1 - mean))])
+    found = np.zeros(basis.shape[1]) if start is None else start
+    penalty = _RIDGE * np.eye(basis.shape[1])
     penalty[0, 0] = 1e-6
-    for _ in range(_STEPS):
+    for _ in range(steps):
         chance = sigmoid(basis @ found)
-        slope = basis.T @ (weight * (label - chance)) - penalty @ found
-        bend = (basis * (weight * np.maximum(chance * (1 - chance), 1e-6))[:, None]).T @ basis
+        slope = basis.T @ (label - chance) - penalty @ found
+        bend = (basis * np.maximum(chance * (1 - chance), 1e-6)[:, None]).T @ basis
         step = np.linalg.solve(bend + penalty, slope)
         step *= min(1.0, 4.0 / max(float(np.abs(step).max()), 1e-12))
         found = found + step
@@ -58,7 +70,7 @@ def ratio(
     found = np.ones(len(before))
     for each in range(int(fold.max()) + 1):
         out = fold == each
-        weights = logistic(basis[~out], label[~out], weight=np.ones(int((~out).sum())))
+        weights = logistic(basis[~out], label[~out])
         mine = out[: len(before)]
         found[mine] = np.exp(np.clip(basis[: len(before)][mine] @ weights, -6, 6))
     found = np.minimum(found / found.mean(), _CAP)

@@ -1,9 +1,9 @@
 """The mean of a number given features, by the simplest of a few families that predicts as well.
 
 Least squares with a small ridge: on the features, on bends of each, or on their squares and
-products; and boosted trees on what bends leave. Which one is chosen by five folds of the rows: the simplest whose
-squared error is within one standard error of the best (Breiman, Friedman, Olshen and Stone, 1984,
-section 3.4.3).
+products; and boosted trees on what bends leave. Which one is chosen by five folds of the rows: the
+simplest whose squared error is within one standard error of the best (Breiman, Friedman, Olshen
+and Stone, 1984, section 3.4.3).
 """
 
 from __future__ import annotations

@@ -125,10 +125,9 @@ class Explanation:
         width = max(len(part.name) for part in (*self.parts, self.rise))
         lines = [self._headline(), ""]
         for part in (*self.parts, self.rise):
-            share = "" if np.isnan(part.share) else f"{part.share:7.0%}"
-            lines.append(
-                f"  {part.name:<{width}}  {part.value:9.4g} [{part.low:.4g}, {part.high:.4g}]{share}"
-            )
+            share = "" if np.isnan(part.share) else f"{part.share + 0.0:7.0%}"
+            ends = f"[{part.low:.4g}, {part.high:.4g}]"
+            lines.append(f"  {part.name:<{width}}  {part.value:9.4g} {ends:<22}{share}")
         lines += ["", *(part.told for part in self.parts if part.told)]
         lines += [f"Found: {self.group}."] if self.group is not None else []
         return "\n".join([*lines, *self.notes, *self.assumptions])
