@@ -19,6 +19,9 @@ _ALPHA = 0.95
 """SliceLine's weight of the error against the size; the paper's experiments use .95."""
 _TOP = 40
 """So many slices are taken: half lines nest, and many of the best are nearly the same rows."""
+_WIDE = 32
+"""So many predicates are searched, those of the most telling features: pairs of them are joined
+in pairs, so that time and memory grow with the fourth power."""
 _BITS = 52.0
 """The library numbers a slice by the product of its features' levels, in a float: more than
 2^53 of them and different slices get one number. Features beyond are left out, least telling
@@ -84,13 +87,15 @@ def _features(columns: Columns, errors: NDArray[np.float64], least: int) -> list
 
 
 def _fitting(features: list[Feature]) -> list[Feature]:
-    """The most telling features of which the library can tell all slices apart."""
-    kept, bits = [], 0.0
+    """The most telling features that can be searched, all of whose slices can be told apart."""
+    kept: list[Feature] = []
+    bits, wide = 0.0, 0
     for each in sorted(features, key=lambda feature: -feature[0]):
-        more = log2(len(np.unique(each[1])) + 1)
-        if bits + more <= _BITS:
+        levels = len(np.unique(each[1]))
+        more = log2(levels + 1)
+        if bits + more <= _BITS and (wide + levels <= _WIDE or not kept):
             kept.append(each)
-            bits += more
+            bits, wide = bits + more, wide + levels
     return kept
 
 
