@@ -30,8 +30,8 @@ from causalsys.scm.supports import Categorical
 _RESTARTS = 8
 _SHORT, _EACH = 30, 4
 """Steps of a short run, and the short runs of which a restart is the best."""
-_ROUNDS, _SWAPS, _BRIEF = 12, 4, 20
-"""Rounds of swaps, swaps of a round, and the steps that follow each."""
+_ROUNDS, _SWAPS, _BRIEF, _IDLE = 12, 4, 12, 6
+"""Rounds of swaps, swaps of a round, the steps that follow each, and rounds in vain to stop at."""
 _FEW, _MOST = 2, 6
 """Fewer restarts than the second that agree are told, fewer than the first warned of."""
 _STEPS = 2000
@@ -39,7 +39,7 @@ _GAIN = 1e-5
 """Nats in all that a step must gain, for another to follow."""
 _SAME = 2.0
 """Nats in all within which restarts found the same optimum."""
-_ENOUGH, _MANY = 2_500, 20_000
+_ENOUGH, _MANY = 5_000, 20_000
 """Rows that suffice for short runs, and to tell optima apart; all rows then say where it lies."""
 _BETTER = 0.02
 """Nats per row by which a new search must beat the last fit's optimum to replace it."""
@@ -249,6 +249,7 @@ def _improved(
     """Each restart after rounds of swaps: the best of what a round tried, and of what was."""
     state, best, _ = mixture.climb(state, weight.expand(_RESTARTS, -1), steps=_SHORT)
     wide = weight.expand(_RESTARTS * _SWAPS, -1)
+    idle = 0
     for _ in range(_ROUNDS):
         many = state.take(torch.arange(_RESTARTS).repeat_interleave(_SWAPS))
         levels = swapped(mixture.joint(many), features, generator=generator)
@@ -257,7 +258,10 @@ def _improved(
         better = (top.values > best).nonzero()[:, 0]
         if len(better):
             state = _put(state, better, tried.take(better * _SWAPS + top.indices[better]))
+        idle = 0 if bool((top.values > best + _SAME).any()) else idle + 1
         best = torch.maximum(best, top.values)
+        if idle == _IDLE:
+            break
     return state
 
 

@@ -7,6 +7,7 @@ level call for, and turns them into its mechanism's. Members are batched along t
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -15,7 +16,7 @@ from torch.nn.functional import one_hot
 
 from causalsys.fit.joint import Scope
 from causalsys.mechanisms.base import Mechanism
-from causalsys.mechanisms.by_level import Lines, Sharing, cross_moments
+from causalsys.mechanisms.by_level import Lines, Sharing, cross_moments, products_of
 from causalsys.mechanisms.categorical import GumbelMaxMechanism
 from causalsys.mechanisms.features import widths
 from causalsys.mechanisms.levelled import LevelledMechanism, line_table
@@ -107,7 +108,12 @@ class LineChild:
 
     def updated(self, parameters: Parameters, weight: Tensor) -> Lines:
         assert isinstance(parameters, Lines)
-        return self.sharing.sweep(cross_moments(self.table, weight), parameters)
+        moments = cross_moments(self.table, weight, products=self._products)
+        return self.sharing.sweep(moments, parameters)
+
+    @cached_property
+    def _products(self) -> Tensor | None:
+        return products_of(self.table)
 
     def log_prior(self, parameters: Parameters) -> Tensor:
         assert isinstance(parameters, Lines)

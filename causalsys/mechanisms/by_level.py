@@ -123,24 +123,46 @@ class Sharing:
         return torch.cat([found[:, :levels, None], slopes], -1)
 
 
-def cross_moments(columns: Tensor, weight: Tensor) -> Tensor:
+def cross_moments(columns: Tensor, weight: Tensor, *, products: Tensor | None = None) -> Tensor:
     """The weighted cross moments of columns by level, `[member, level, column, column]`.
 
     Args:
         columns: `[1 or member, row, column]`.
         weight: `[member, level, row]`.
+        products: What `products_of` gives for the columns, where many weights follow.
     """
     rows, width = columns.shape[-2:]
-    total = weight.new_zeros(*weight.shape[:2], width * width)
-    for start in range(0, rows, _SLICE):
-        part = columns[:, start : start + _SLICE]
-        products = (part.unsqueeze(-1) * part.unsqueeze(-2)).flatten(-2)
-        total = total + weight[..., start : start + _SLICE] @ products
-    return total.unflatten(-1, (width, width))
+    first, second = torch.triu_indices(width, width)
+    if products is not None:
+        total = weight @ products
+    else:
+        total = weight.new_zeros(*weight.shape[:2], len(first))
+        for start in range(0, rows, _SLICE):
+            part = columns[:, start : start + _SLICE]
+            total = total + weight[..., start : start + _SLICE] @ _pairs(part)
+    found = total.new_empty(*total.shape[:2], width, width)
+    found[..., first, second] = total
+    found[..., second, first] = total
+    return found
+
+
+def products_of(columns: Tensor) -> Tensor | None:
+    """The products of all pairs of columns, `[1 or member, row, pair]`; None where too many."""
+    width = columns.shape[-1]
+    if columns[..., 0].numel() * width * (width + 1) > _KEPT:
+        return None
+    return _pairs(columns)
+
+
+def _pairs(columns: Tensor) -> Tensor:
+    first, second = torch.triu_indices(columns.shape[-1], columns.shape[-1])
+    return columns[..., first] * columns[..., second]
 
 
 _SLICE = 8192
 """Rows of one pass, so that memory does not grow with the data."""
+_KEPT = 4_000_000
+"""Numbers that are worth keeping from step to step."""
 
 
 def _squares(moments: Tensor, coefficients: Tensor) -> Tensor:
