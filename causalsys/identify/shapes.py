@@ -48,7 +48,8 @@ Shapes = Mapping[str, Shape]
 def shape(spec: MechanismSpec, support: Support, *, chosen: bool = False) -> Shape:
     """The shape of a family for a variable of this support."""
     link: Link | None = None
-    if isinstance(spec, Linear):
+    if isinstance(spec, Linear) and not spec.level:
+        # With lines by level a slope is no one number.
         link = spec.link
     elif isinstance(spec, Multiplicative) and spec.rank == 1:
         link = "log"
