@@ -228,11 +228,13 @@ class Judged:
         scores: By rival, the log density of each row by a fit that did not see it, `[row]`.
         group: The mixture fitted to all rows.
         basis: Its basis, `[row, column]`.
+        share: The share of the rows that belong to the group.
     """
 
     scores: dict[str, Floats]
     group: Mixture
     basis: Floats
+    share: float
 
     def best(self, which: str) -> Floats:
         """The scores of the best rival whose name begins so, `[row]`."""
@@ -274,7 +276,8 @@ def judged(features: Floats, left: Floats, law: LogLaw, *, folds: NDArray[np.int
     slopes, related = _GROUPS[best]
     group = mixture(basis, left, law, slopes=slopes, related=related)
     group = refined(basis, left, law, group, related=related)
-    return Judged(scores, group, basis)
+    share = float(group.probabilities(basis, left, law).mean())
+    return Judged(scores, group, basis, share)
 
 
 @dataclass(frozen=True)

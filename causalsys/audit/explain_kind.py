@@ -16,6 +16,7 @@ _NATS = 8.0
 unchanged laws gained at most 6 on generated systems."""
 _ERRORS = 3.0
 """By how many standard errors a richer law must beat a simpler one."""
+_NEARLY_ALL = 0.9
 _TOLD = 4.0
 """From this many standard errors an effect of the target says something of its labels."""
 
@@ -35,7 +36,8 @@ def changed(judged: Judged, *, old_rows: float) -> str:
     if _beats(moved, best, nats=4.0 / worth):
         best, name = moved, "moved"
     if _beats(group, best) and _beats(group, wider) and _beats(group, moved):
-        best, name = group, "group"
+        # Nearly all rows are no group: the law moved for all, and a few rows look as before.
+        best, name = group, "group" if judged.share < _NEARLY_ALL else "moved"
     if worth * float((best - base).sum()) < _NATS:
         return "as before"
     return name

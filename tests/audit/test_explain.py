@@ -198,8 +198,8 @@ def test_periods_that_cannot_be_compared_are_refused(audited: Audit) -> None:
         audited.explain(before.assign(delay=1.0), after)
     with pytest.raises(EvidenceError, match="delay"):
         audited.explain(before, after.assign(delay=after["delay"].where(after["load"] > 0)))
-    with pytest.raises(EvidenceError, match="size"):
-        audited.explain(before.assign(size=before["size"].where(before["load"] > -2)), after)
+    with pytest.raises(EvidenceError, match="heat"):
+        audited.explain(before.assign(heat=before["heat"].where(before["load"] > -2)), after)
     with pytest.raises(QueryError, match="level"):
         audited.explain(before, after, level=90)
     with pytest.raises(QueryError, match="draws"):
