@@ -17,6 +17,7 @@ from causalsys.audit.survive_result import AuditedSlices
 from causalsys.detect.monitoring import Alarm
 from causalsys.errors import CausalSysError
 from causalsys.replace.replay import Replay, RetrainingRule, replay
+from causalsys.replace.retrain import Retraining, when_to_retrain
 from models.vm_noise import INPUTS, TARGET, VmNoise
 
 Answer = TypeVar("Answer")
@@ -29,7 +30,7 @@ _MONTHS, _SHARE = 5, 0.45
 seven months."""
 _FITTED, _JUDGED = 2_500, 1_500
 """Rows that suffice to fit the model, and to explain a rise; they are evenly spread."""
-_REFITTED = 200
+_REFITTED, _FEWEST = 200, 20
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Study:
         groups: By hidden group, the probability that a machine belongs to it: `VM_id` and
             `probability`.
         replay: The replacement.
+        decision: Whether to retrain; None without an alarm.
         errors: By machine, relative: `incumbent`, `refitted` and `replacement`; NaN where one did
             not predict.
         notes: What could not be told, in sentences.
@@ -61,6 +63,7 @@ class Study:
     slices: AuditedSlices | None
     groups: dict[str, pd.DataFrame]
     replay: Replay
+    decision: Retraining | None
     errors: pd.DataFrame
     notes: list[str] = field(default_factory=list)
 
@@ -106,6 +109,7 @@ def run(rows: pd.DataFrame, *, budget: int = BUDGET, seed: int = 0, explain: boo
         slices,
         groups,
         replaced,
+        _decided(rows, alarm, explanation or found, errors, budget=budget) if found else None,
         pd.DataFrame(
             {
                 "incumbent": errors,
@@ -140,6 +144,39 @@ def _replaced(rows: pd.DataFrame, normal: int, alarm: int, rang: bool, *, budget
         labelled=normal // 2,
         alarm=alarm if rang else len(rows) - 1,
         rule=RetrainingRule(budget, HORIZON),
+    )
+
+
+def _decided(
+    rows: pd.DataFrame,
+    alarm: int,
+    found: Explanation | tuple[Alarm, ...],
+    errors: Floats,
+    *,
+    budget: int,
+) -> Retraining | None:
+    """Whether to retrain, told from the first machines after the alarm.
+
+    A label costs as much as one prediction that is off by the whole of the truth.
+    """
+    first = rows[alarm : alarm + _REFITTED]
+    counts = [len(first) // 4, len(first) // 2]
+    if counts[0] < _FEWEST:
+        return None
+    held = first[counts[1] :]
+    losses = [
+        float(relative(held[TARGET].to_numpy(), LogLinear.fit(first[:n]).predict(held)).mean())
+        for n in counts
+    ]
+    days = (rows["started"].iloc[alarm - 1] - rows["started"].iloc[0]).days
+    return when_to_retrain(
+        found,
+        target=TARGET,
+        now=float(errors[alarm : alarm + len(first)].mean()),
+        then=(counts, losses),
+        horizon=HORIZON * alarm / max(days, 1),
+        cost=float(budget),
+        labels=budget,
     )
 
 

@@ -25,6 +25,7 @@ def told(study: Study) -> str:
         _alarm(study),
         str(study.explanation) if study.explanation is not None else "",
         _slices(study),
+        f"To retrain? {study.decision}" if study.decision is not None else "",
         "Mean relative error in percent:\n" + study.comparison.round(1).to_string(na_rep=""),
         _bought(study),
         INFERRED,

@@ -248,7 +248,7 @@ def _inputs(rows: pd.DataFrame, inputs: Sequence[str], time: str, *, logs: bool)
         positive = (values > 0).all(0)
         values = np.where(positive, np.log(np.where(positive, values, 1.0)), values)
     when = rows[time].dt
-    clock = np.column_stack([when.hour + when.minute / 60, when.weekday >= 5])
+    clock = np.column_stack([when.hour + when.minute / 60, when.day_of_week >= 5])
     return np.hstack([values, clock.astype(np.float64)])
 
 

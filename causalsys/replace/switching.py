@@ -61,7 +61,7 @@ class Ways:
 
     hazard: float = 0.01
     memory: float = 120.0
-    partitions: int = 60
+    partitions: int = 100
     groups: int = 24
     likeness: float = 1.0
     seed: int = 0
