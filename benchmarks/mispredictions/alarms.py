@@ -12,7 +12,7 @@ import pandas as pd
 import causalsys as cs
 from benchmarks.lines import Line
 from causalsys.detect.monitor import monitor
-from causalsys.detect.monitoring import Monitoring
+from causalsys.detect.monitoring import Alarm, Monitoring
 from causalsys.detect.watch import watch
 
 NAME = "alarm"
@@ -150,10 +150,29 @@ def _delays(count: int, drift: float) -> list[Line]:
     return lines
 
 
-def _model(normal: pd.DataFrame) -> object:
-    body: dict[str, object] = {name: cs.Observed(cs.Real()) for name in _BENCHMARKS}
-    body[_TARGET] = cs.Observed(cs.Real(), parents=list(_BENCHMARKS), mechanism=cs.Linear())
-    return type(cs.SCM)("Machine", (cs.SCM,), body).fit(normal, ensemble=1)  # type: ignore[attr-defined]
+class _Machine(cs.SCM):
+    """The log-linear regression of the target on all other benchmarks, in logarithms."""
+
+    redis_get_rps = cs.Observed(cs.Real())
+    syscall_ops = cs.Observed(cs.Real())
+    cache_ops = cs.Observed(cs.Real())
+    memory_bandwidth_mib_s = cs.Observed(cs.Real())
+    memory_latency_ns = cs.Observed(cs.Real())
+    process_create_us = cs.Observed(cs.Real())
+    memcpy_gb_s = cs.Observed(cs.Real())
+    postgres_ro_tps = cs.Observed(
+        cs.Real(),
+        parents=[
+            redis_get_rps,
+            syscall_ops,
+            cache_ops,
+            memory_bandwidth_mib_s,
+            memory_latency_ns,
+            process_create_us,
+            memcpy_gb_s,
+        ],
+        mechanism=cs.Linear(),
+    )
 
 
 def _real(folder: Path) -> list[Line]:
@@ -164,12 +183,12 @@ def _real(folder: Path) -> list[Line]:
         if not file.is_file():
             continue
         rows = pd.read_parquet(file).sort_values("started").set_index("started")
-        logs = np.log(rows[[*_BENCHMARKS, _TARGET]])
+        logs = rows[[*_BENCHMARKS, _TARGET]].apply(np.log)
         normal, later = logs[logs.index < _BEGIN], logs[logs.index >= _BEGIN]
-        fitted = _model(normal)
+        fitted = _Machine.fit(normal, ensemble=1)
         for nodes in ([_TARGET], None):
             errors = {"error": (_errors(normal, normal), _errors(normal, later))}
-            found = monitor(fitted, later, normal=normal, nodes=nodes, errors=errors)  # type: ignore[arg-type]
+            found = monitor(fitted, later, normal=normal, nodes=nodes, errors=errors)
             lines += _told(where, "all nodes" if nodes is None else "target and error", found)
     return lines
 
@@ -184,6 +203,11 @@ def _errors(normal: pd.DataFrame, rows: pd.DataFrame) -> Rows:
     return np.abs(np.expm1(columns(rows) @ weight - rows[_TARGET].to_numpy()))
 
 
+def _days(alarm: Alarm) -> float:
+    """From the beginning of November."""
+    return float((pd.Timestamp(str(alarm.label)) - _BEGIN) / pd.Timedelta(days=1))
+
+
 def _told(where: str, which: str, found: Monitoring) -> list[Line]:
     note = "; ".join(f"{alarm.node} on {alarm.label:%Y-%m-%d}" for alarm in found.alarms)
     note = f"{note or 'no alarm'}; rate of {found.false_alarms:g}"
@@ -193,7 +217,7 @@ def _told(where: str, which: str, found: Monitoring) -> list[Line]:
     lines = []
     for node in (_TARGET, "error"):
         first = found.first(node)
-        days = float("nan") if first is None else (first.label - _BEGIN) / pd.Timedelta(days=1)
+        days = float("nan") if first is None else _days(first)
         lines.append(
             Line(
                 NAME,
