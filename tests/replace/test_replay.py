@@ -38,9 +38,10 @@ def test_few_labels_follow_a_group_whose_mechanism_switched() -> None:
     rows = machines()
     with_labels, without = replayed(rows), replayed(rows, budget=0)
     late = np.arange(len(rows)) > KNOWN + 200
-    # 40 % of the rows are off by 100 %; the types overlap at 2.5 deviations either side.
-    assert without.loss[late].mean() > 0.3
-    assert with_labels.loss[late].mean() < 0.08
+    # Without labels some of the 40 % that switched are off by 100 %, where the hedge fails. With
+    # them what is left is noise of 2 % and the types' overlap, at 2.5 deviations from either.
+    assert without.loss[late].mean() > 0.12
+    assert with_labels.loss[late].mean() < 0.05
     assert len(with_labels.bought) <= 40
 
 
@@ -90,7 +91,9 @@ def test_best_point_under_a_relative_loss_is_the_lower_level() -> None:
 def test_one_level_where_there_is_one_mode_and_constant_targets_are_fine() -> None:
     normal = np.exp(0.05 * np.random.default_rng(0).normal(size=2000))
     assert levels_of(normal, loss_of("relative")).count == 1
-    assert levels_of(np.full(60, 3.0), loss_of("relative")).best(np.ones((1, 1)))[0] == 3.0
+    assert levels_of(np.full(60, 3.0), loss_of("relative")).best(np.ones((1, 1)))[
+        0
+    ] == pytest.approx(3)
 
 
 def test_filter_is_the_exact_posterior_of_a_switching_law() -> None:
