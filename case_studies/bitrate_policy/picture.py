@@ -93,7 +93,9 @@ def _qoe(ax: Axes, study: Study) -> None:
     ax.set_ylim(min(-10.0, 2.5 * float(study.true[names].to_numpy().min())), 2.0)
     ax.set_xticks(range(len(study.true)), list(study.true.index))
     ax.set_ylabel("mean QoE per chunk [Mbit/s]")
-    ax.set_title("What really comes of it, by kind of path", loc="left", fontsize=10)
+    ax.set_title(
+        "What really comes of it, by kind of path (logarithmic below -1)", loc="left", fontsize=10
+    )
     ax.legend(frameon=False, fontsize=8.5, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.1))
 
 
