@@ -102,7 +102,11 @@ def monitor(
     plain = [frame.reset_index(drop=True) for frame in (usual, later)]
     here = noises(fitted, plain[1], nodes=chosen, seed=seed) if chosen else None
     before = crossed(fitted, plain[0], nodes=chosen, folds=folds, seed=seed) if chosen else {}
-    streams = {name: (before[name], here.values[name]) for name in chosen} if here else {}
+    streams = (
+        {name: (_normal(before[name]), _normal(here.values[name])) for name in chosen}
+        if here
+        else {}
+    )
     streams |= _errors(errors, chosen, len(usual), len(later))
     if not streams:
         raise QueryError("nodes", found="nothing to watch", mend="Name a variable, or an error.")
@@ -122,6 +126,13 @@ def monitor(
     }
     shared = {name: here.shared[name] for name in chosen} if here else {}
     return _result(watches, later.index, false_alarms, length, reset=reset, shared=shared)
+
+
+def _normal(uniform: Values) -> Values:
+    """Noises on the scale of the mechanism's own, on which a drift is a shift."""
+    from scipy.special import ndtri
+
+    return np.asarray(ndtri(uniform))
 
 
 def _check(false_alarms: float, per: int | str, folds: int) -> None:
