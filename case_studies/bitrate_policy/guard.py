@@ -18,9 +18,7 @@ from causalsys.detect.slice_result import Slice
 from causalsys.fit.fitted import Fitted
 from causalsys.replace.guarded import Guarded
 from causalsys.replace.guarded_hold import Hold
-from causalsys.replace.rails import KnownBad, Rail
-from causalsys.replace.rails_latent import Unusual
-from causalsys.replace.rails_limits import Limits
+from causalsys.replace.rails import KnownBad, Limits, Rail, Unusual
 from causalsys.simulate.policies.predictive import MPC
 
 HOLD = Hold(trip=1, of=1, least=10, clean=10)

@@ -14,7 +14,7 @@ from causalsys.query.policy import label_of
 from causalsys.replace.guarded_counters import FAILED, Counters
 from causalsys.replace.guarded_hold import Held, Hold
 from causalsys.replace.guarded_reads import readers, signature_of
-from causalsys.replace.rails import Proposal, as_rail, plain
+from causalsys.replace.rails_base import Proposal, as_rail, plain
 from causalsys.scm.supports import Support
 
 

@@ -183,6 +183,24 @@ def validate_guard(
         InterventionError: The fallback or a rail failed.
         NotIdentifiedError: The data cannot carry what the policies change.
         QueryError: The objective cannot be read, or an argument is none.
+
+    Example:
+        >>> import causalsys as cs, numpy as np, pandas as pd
+        >>> class Queue(cs.SCM):
+        ...     arrivals = cs.Observed(cs.Positive("req"), mechanism=cs.Marginal())
+        ...     waiting = cs.State(cs.Positive("req"))
+        ...     served = cs.Decision(cs.Positive("req"), [waiting], mechanism=cs.Logged())
+        ...     @cs.transition(waiting)
+        ...     def later(waiting, arrivals, served):
+        ...         return (waiting + arrivals - served).clamp(min=0)
+        >>> rng = np.random.default_rng(0)
+        >>> log = pd.DataFrame({"trace": np.repeat([0, 1], 50), "step": [*range(50)] * 2})
+        >>> log["arrivals"], log["served"] = rng.exponential(2, 100), rng.uniform(0, 4, 100)
+        >>> guarded = Guarded(lambda waiting: waiting, lambda waiting: waiting / 2,
+        ...                   rails=[lambda waiting: waiting > 100])
+        >>> report = validate_guard(Queue.fit(log, ensemble=2), log, guarded, objective="served")
+        >>> report.on, report.usual.kept.value, report.usual.counters.fallback
+        (True, 1.0, 0)
     """
     if not isinstance(guarded, Guarded):
         raise QueryError(

@@ -18,7 +18,7 @@ from torch import Tensor
 from causalsys.errors import QueryError
 from causalsys.fit.fitted import Fitted
 from causalsys.query.policy import Past
-from causalsys.replace.rails import Objection, Proposal, Rail
+from causalsys.replace.rails_base import Objection, Proposal, Rail
 from causalsys.scm.declaration import Node
 from causalsys.simulate.simulate import Simulator
 
@@ -36,7 +36,7 @@ class Unusual(Rail):
         high: The most, likewise.
 
     Example:
-        >>> from causalsys.replace.rails import Proposal
+        >>> from causalsys.replace.rails_base import Proposal
         >>> rail = Unusual("path", lambda: None, low=torch.tensor([-2.0, -1.5]),
         ...                high=torch.tensor([2.0, 1.5]))
         >>> seen = torch.tensor([[-1.0, -2.5], [0.0, 0.5]])  # [trace, step]

@@ -21,7 +21,7 @@ from causalsys.data.stepwise import Stepwise
 from causalsys.errors import QueryError
 from causalsys.fit.fitted import Fitted
 from causalsys.query.policy import Ahead, Past
-from causalsys.replace.rails import Objection, Proposal, Rail
+from causalsys.replace.rails_base import Objection, Proposal, Rail
 from causalsys.scm.supports import Categorical
 from causalsys.simulate.onestep import below
 from causalsys.simulate.simulate import Simulator
@@ -43,7 +43,7 @@ class Limits(Rail):
             decides.
 
     Example:
-        >>> from causalsys.replace.rails import Proposal
+        >>> from causalsys.replace.rails_base import Proposal
         >>> rail = Limits("at most 2", lambda: None)
         >>> proposed = Proposal(torch.tensor([1, 5]), None, step=0)
         >>> found = rail.judge(proposed, (torch.tensor(0), torch.tensor(2)))

@@ -15,9 +15,7 @@ from causalsys.replace.guarded import Guarded
 from causalsys.replace.guarded_counters import FAILED
 from causalsys.replace.guarded_hold import Hold
 from causalsys.replace.guarded_report import validate_guard
-from causalsys.replace.rails import KnownBad, Proposal, Uncertain, When
-from causalsys.replace.rails_latent import Unusual
-from causalsys.replace.rails_limits import Limits
+from causalsys.replace.rails import KnownBad, Limits, Proposal, Uncertain, Unusual, When
 
 FACTOR = np.array([1.0, 1.7, 3.5])
 
