@@ -12,6 +12,7 @@ import pandas as pd
 import causalsys as cs
 from case_studies.vm_noise.incumbent import Floats, LogLinear, relative
 from case_studies.vm_noise.watch import alarms
+from causalsys.audit.audit import Audit
 from causalsys.audit.explain_result import Explanation
 from causalsys.audit.survive_result import AuditedSlices
 from causalsys.detect.monitoring import Alarm
@@ -200,13 +201,7 @@ def _why(
     *,
     seed: int,
 ) -> tuple[Explanation | None, AuditedSlices | None, dict[str, pd.DataFrame]]:
-    columns = [*INPUTS, TARGET]
-    usual = rows.loc[: normal - 1, columns]
-    fitted_to = _spread(usual.iloc[::2], _FITTED)
-    before = _spread(usual.iloc[1::2], _JUDGED)
-    after = _spread(rows.loc[since:, columns], _JUDGED)
-    fitted = VmNoise.fit(fitted_to.reset_index(drop=True), seed=seed, ensemble=1)
-    audit = cs.audit(fitted, incumbent, target=TARGET, inputs=list(INPUTS), error="relative")
+    audit, before, after = _audited(rows, normal, since, incumbent, seed=seed)
     explanation = _tried("explanation", lambda: audit.explain(before, after, seed=seed), notes)
     slices = _tried("slices", lambda: audit.slices(after, seed=seed), notes)
     groups = {}
@@ -215,6 +210,29 @@ def _why(
         ids = rows.loc[chance.index, "VM_id"].to_numpy()
         groups["slow"] = pd.DataFrame({"VM_id": ids, "probability": chance.to_numpy()})
     return explanation, slices, groups
+
+
+def explained(
+    rows: pd.DataFrame, normal: int, since: int, incumbent: LogLinear, *, seed: int
+) -> Explanation:
+    """Why the incumbent's error rose between the normal period and the rows from `since` on."""
+    audit, before, after = _audited(rows, normal, since, incumbent, seed=seed)
+    return audit.explain(before, after, seed=seed)
+
+
+def _audited(
+    rows: pd.DataFrame, normal: int, since: int, incumbent: LogLinear, *, seed: int
+) -> tuple[Audit, pd.DataFrame, pd.DataFrame]:
+    """The incumbent beside a model of half of the normal rows; rows of the rest, and later ones."""
+    columns = [*INPUTS, TARGET]
+    usual = rows.loc[: normal - 1, columns]
+    fitted_to = _spread(usual.iloc[::2], _FITTED)
+    fitted = VmNoise.fit(fitted_to.reset_index(drop=True), seed=seed, ensemble=1)
+    return (
+        cs.audit(fitted, incumbent, target=TARGET, inputs=list(INPUTS), error="relative"),
+        _spread(usual.iloc[1::2], _JUDGED),
+        _spread(rows.loc[since:, columns], _JUDGED),
+    )
 
 
 def _tried(what: str, asked: Callable[[], Answer], notes: list[str]) -> Answer | None:

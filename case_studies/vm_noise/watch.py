@@ -14,16 +14,16 @@ LIMIT = 0.2
 """Relative error above which a prediction counts as wrong: the objective."""
 _BLOCK = 8
 """Machines that count together, since those that start together share hosts."""
-_WORST, _MORE, _LEAST = 200, 1.25, 0.1
-"""What is allowed: so many times the share of wrong ones in the worst stretch of so many machines
-of the normal period, and no less than the last."""
+_STRETCHES, _MORE, _LEAST = 5, 1.25, 0.1
+"""What is allowed: so many times the share of wrong ones in the worst stretch of the normal period
+that is as long as a fifth of it (about a month), and no less than the last."""
 FALSE_ALARMS = 0.01
 
 
 def allowed(normal: pd.DataFrame) -> float:
     """The share of wrong predictions that the normal period allows."""
     wrong = pd.Series(blind_errors(normal) > LIMIT)
-    window = min(_WORST, max(len(wrong) // 5, 1))
+    window = max(len(wrong) // _STRETCHES, 1)
     worst = float(wrong.rolling(window).mean().max())
     return float(np.clip(_MORE * worst, _LEAST, 0.9))
 

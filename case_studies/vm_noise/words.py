@@ -38,8 +38,8 @@ def _alarm(study: Study) -> str:
     share = allowed(study.rows[: study.normal])
     objective = (
         f"The objective: at most {share:.0%} of the predictions are off by more than {LIMIT:.0%}, "
-        f"as in the worst stretch of the normal period and somewhat more; with a chance of "
-        f"{FALSE_ALARMS:.0%} of a false alarm."
+        "which is a quarter more than in the worst month of the normal period, and 10% at least; "
+        f"with a chance of {FALSE_ALARMS:.0%} of a false alarm."
     )
     if not study.alarms:
         return f"{objective} No alarm."
