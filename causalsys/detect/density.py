@@ -11,6 +11,7 @@ among those of normal rows held back (see `ranks`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -81,6 +82,8 @@ def unusual(
         )
     table, known = (_read(fitted, each, names) for each in (frame, usual))
     names = tuple(name for name in names if name in table.values and name in known.values)
+    # What one of the periods lacks is no input of either.
+    table, known = (_kept(each, names) for each in (table, known))
     if not names:
         raise EvidenceError(
             "rows", found="no column of an input", mend="Give the inputs' columns, as in fitting."
@@ -123,6 +126,18 @@ def _read(fitted: Fitted, frame: object, names: Sequence[str]) -> Table:
     return read(
         fitted.schema, frame.drop(columns=[n for n in frame if n in unseen]), purpose="evidence"
     )
+
+
+def _kept(table: Table, names: Sequence[str]) -> Table:
+    """The table without learned variables that are no inputs."""
+    nodes = table.schema.declaration.nodes
+    values = {
+        name: value
+        for name, value in table.values.items()
+        if name in names or not nodes[name].learned
+    }
+    missing = {name: gone for name, gone in table.missing.items() if name in values}
+    return replace(table, values=values, missing=missing)
 
 
 def _check_rows_apart(fitted: Fitted) -> None:

@@ -35,7 +35,7 @@ class States:
     """The states of one district's latents, and the inputs that tell of them.
 
     Attributes:
-        fitted: The model, with the parameters of member 0.
+        mechanisms: Of the nodes, with the parameters of member 0.
         nodes: The latents, the equations over them and the inputs, in causal order.
         inputs: The inputs among them.
         latents: The latents among them.
@@ -133,8 +133,15 @@ def states_of(
     """The states of a block's latents as far as inputs tell of them; None if they do not."""
     nodes = [n for n in scope_nodes(block, table) if n.kind == "latent" or n.function is not None]
     logged = [fitted.node(name) for name in block.variables if name in inputs]
-    logged = [node for node in logged if not isinstance(node.mechanism, Logged)]
+    told = {*table.values, *(node.name for node in nodes)}
+    logged = [
+        node
+        for node in logged
+        if not isinstance(node.mechanism, Logged) and all(p.name in told for p in node.parents)
+    ]
     used = _above(logged, nodes)
+    if any(p.name not in told for n in nodes if n.name in used for p in n.parents):
+        return None
     latents = tuple(n.name for n in nodes if n.kind == "latent" and n.name in used)
     if not logged or not latents:
         return None
@@ -150,8 +157,8 @@ def states_of(
     }
     shapes = {name: mechanisms[name].noise_shape for name in latents if name not in levels}
     codes, noises, share = _grid(levels, shapes, seed=seed)
-    told = tuple(node.name for node in ordered if node.name in inputs)
-    return States(mechanisms, ordered, told, latents, codes, noises, share)
+    own = tuple(node.name for node in ordered if node in logged)
+    return States(mechanisms, ordered, own, latents, codes, noises, share)
 
 
 def _above(logged: Sequence[Node], nodes: Sequence[Node]) -> set[str]:

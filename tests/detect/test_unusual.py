@@ -161,6 +161,9 @@ def test_missing_cells_are_left_out(fitted: Any, normal: pd.DataFrame) -> None:
     assert "Missing cells are left out" in str(found)
     without = unusual(fitted, rows.drop(columns="c"), normal=normal, target="y")
     assert "not looked at: c" in str(without)
+    # The target has a for a parent: without a column of a, it says nothing.
+    headless = unusual(fitted, rows.drop(columns="a"), normal=normal)
+    assert "not looked at: a" in str(headless)
 
 
 def test_bad_input_is_refused(fitted: Any, normal: pd.DataFrame) -> None:

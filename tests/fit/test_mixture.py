@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -201,6 +202,15 @@ def test_a_scale_by_level_is_kept_by_a_counterfactual() -> None:
     one = pd.DataFrame({"k": [0], "y": [0.2]})
     answer = fitted.counterfactual(one, do=[{"k": 1}])
     assert float(answer.values["y"].mean()) == pytest.approx(2.0, abs=0.3)
+
+
+def test_a_fit_with_lines_by_level_is_saved(
+    fitted: Any, data: pd.DataFrame, tmp_path: Path
+) -> None:
+    fitted.save(tmp_path / "hosts.cs")
+    rows = data.drop(columns="host").iloc[:20]
+    again = cs.load(tmp_path / "hosts.cs")
+    np.testing.assert_allclose(again.log_prob(rows), fitted.log_prob(rows))
 
 
 def test_levels_of_what_is_no_category_are_refused() -> None:
