@@ -64,7 +64,7 @@ def test_a_limit_and_missing_values() -> None:
 def test_bad_input_is_refused() -> None:
     for how in ({"share": 0}, {"share": 1.5}, {"share": 0.1, "false_alarms": 0}):
         with pytest.raises(QueryError):
-            monitor_objective([True, False], **how)  # type: ignore[arg-type]
+            monitor_objective([True, False], **how)
     for how in ({"block": 0}, {"per": 0}):
         with pytest.raises(QueryError):
             monitor_objective([True, False], share=0.1, **how)  # type: ignore[arg-type]
