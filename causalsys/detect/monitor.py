@@ -53,7 +53,8 @@ def monitor(
     The stated rate, `false_alarms`, is the chance of any alarm of any node in `per` rows. Half
     of it is for drift that leaves its tolerance (a normal autoregression, whose memory is at
     most a sixth of the normal period), half for chance. A slower drift is a change, and raises
-    an alarm.
+    an alarm. Nodes are corrected for; the scores and windows of one node are not, for they drift
+    together: that their rate holds is measured (benchmark "alarm"), not proven.
 
     Args:
         fitted: The model. Rows must not depend on each other: no lags, no states.
