@@ -30,7 +30,7 @@ from models.video_streaming import VideoStreaming
 
 @pytest.fixture(scope="module")
 def drawn() -> Paths:
-    return paths(real=False, seed=3, training=16, logged=20, tried=10)
+    return paths(real=False, seed=3, training=16, logged=30, tried=10)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_training_never_sees_slow_paths(drawn: Paths) -> None:
     assert (drawn.tried[HELD_OUT].capacity.mean(0) >= FAST).all()
     assert (drawn.tried["middling"].capacity.mean(0) < FAST).all()
     assert drawn.tried["slow"].capacity.mean() < FAST / 2
-    assert drawn.logged.capacity.shape == (STEPS, 20)
+    assert drawn.logged.capacity.shape == (STEPS, 30)
     outage = drawn.tried["outage"].capacity
     assert (outage[-1] < outage[0]).double().mean() > 0.9
 
@@ -122,9 +122,9 @@ def test_repair_draws_the_costly_sessions(drawn: Paths) -> None:
     found = _made(worth, [1] * 6)
     assert costly(found, [0], sessions=3, most=2).tolist() == [1, 2]
     both = joined(drawn.training, drawn.logged)
-    assert both.traces == 36
+    assert both.traces == 46
     assert torch.equal(both.capacity[:, 16:], drawn.logged.capacity)
-    assert len(trial(both)) == 36 * STEPS
+    assert len(trial(both)) == 46 * STEPS
 
 
 def test_reach_is_a_probability_and_counts_interventions(
