@@ -34,7 +34,7 @@ class Schedule:
         fading: See there.
     """
 
-    rounds: int = 400
+    rounds: int = 350
     rate: float = 3e-3
     discount: float = 0.95
     entropy: float = 0.5

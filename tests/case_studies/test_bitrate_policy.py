@@ -22,6 +22,7 @@ from case_studies.bitrate_policy.repair import costly, joined
 from case_studies.bitrate_policy.study import never_picked, reach, run
 from case_studies.bitrate_policy.training import Schedule, returns, rewards, train
 from case_studies.video_streaming.baselines import qoe
+from case_studies.video_streaming.capacity import real_capacity
 from case_studies.video_streaming.system import simulate_true, trial
 from causalsys.simulate.policies.streaming import BBA
 from causalsys.simulate.simulate import Simulator
@@ -58,6 +59,17 @@ def test_training_never_sees_slow_paths(drawn: Paths) -> None:
     assert drawn.logged.capacity.shape == (STEPS, 30)
     outage = drawn.tried["outage"].capacity
     assert (outage[-1] < outage[0]).double().mean() > 0.9
+
+
+def test_recordings_to_try_on_are_not_those_to_learn_from(tmp_path: Path) -> None:
+    (tmp_path / "comyco").mkdir()
+    for number in range(4):
+        lines = "".join(f"{second} {number + 1}\n" for second in range(60))
+        (tmp_path / "comyco" / f"{number}.log").write_text(lines)
+    learned = real_capacity(60, 5, folder=tmp_path, held_out=False)
+    tried = real_capacity(60, 5, folder=tmp_path, held_out=True)
+    assert learned.round().unique().tolist() == [1, 3]
+    assert tried.round().unique().tolist() == [2, 4]
 
 
 def test_returns_are_discounted_sums() -> None:
