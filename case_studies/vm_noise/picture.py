@@ -50,9 +50,9 @@ def _over_time(ax: Axes, study: Study) -> None:
     rows = study.rows
     ax.plot(rows["started"], rows[TARGET] / 1000, ".", markersize=2, color="#4d4d4d", alpha=0.5)
     for alarm in study.alarms:
-        ax.axvline(pd.Timestamp(str(alarm.label)), color="#b2182b", label="alarm")
+        ax.axvline(_date(alarm.label), color="#b2182b", label="alarm")
         ax.axvline(
-            pd.Timestamp(str(alarm.since_label)),
+            _date(alarm.since_label),
             color="#b2182b",
             linestyle=":",
             label="estimated begin",
@@ -62,6 +62,13 @@ def _over_time(ax: Axes, study: Study) -> None:
     ax.tick_params(axis="x", rotation=60)
     ax.set_ylabel("Postgres throughput (1000 transactions/s)")
     ax.set_title("What each machine reached")
+
+
+def _date(label: object) -> float:
+    """A time as the axis counts it: in days."""
+    from matplotlib.dates import date2num
+
+    return float(date2num(pd.Timestamp(str(label)).to_pydatetime()))
 
 
 def _memory(ax: Axes, study: Study) -> None:

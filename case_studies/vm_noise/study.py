@@ -94,7 +94,8 @@ def run(rows: pd.DataFrame, *, budget: int = BUDGET, seed: int = 0, explain: boo
     found = alarms(usual, later, errors[normal:])
     alarm = normal + (found[0].row + 1 if found else 0)
     notes: list[str] = []
-    explanation, slices, groups = None, None, {}
+    explanation, slices = None, None
+    groups: dict[str, pd.DataFrame] = {}
     if found and explain:
         explanation, slices, groups = _why(
             rows, normal, normal + found[0].since, incumbent, notes, seed=seed
