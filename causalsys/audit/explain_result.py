@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -77,8 +77,9 @@ class Explanation:
         predictor: Its name.
         target: What it predicts.
         error: The name of the loss.
-        kind: The kind of parts that together make most of the rise, of the kinds whose sum is
-            surely above zero; "none" where the rise is not beyond chance, or nothing changed.
+        kind: The kind that makes most of the rise, by the sum of its parts whose interval lies
+            above zero, and whose variables are found to have changed (at 1 %); "none" where there
+            is none, or where the rise has a chance above 10 %.
         rise: The rise of the mean loss, with its interval, as a part.
         parts: What it comes from; they sum to it.
         group: The hidden group; None where the law changed for all rows, or for none.
@@ -106,8 +107,8 @@ class Explanation:
         Raises:
             UnknownNameError: There is no such kind.
         """
-        if kind not in Kind.__args__:  # type: ignore[attr-defined]
-            raise UnknownNameError.among(kind, Kind.__args__, where="the kinds")  # type: ignore[attr-defined]
+        if kind not in get_args(Kind):
+            raise UnknownNameError.among(kind, get_args(Kind), where="the kinds")
         return float(sum(part.share for part in self.parts if part.kind == kind))
 
     def to_frame(self) -> pd.DataFrame:
