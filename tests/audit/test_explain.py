@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -209,3 +211,11 @@ def test_periods_that_cannot_be_compared_are_refused(audited: Audit) -> None:
         audited.explain(before, after, level=90)
     with pytest.raises(QueryError, match="draws"):
         audited.explain(before, after, draws=0)
+
+
+def test_the_picture_has_a_bar_for_each_part_and_one_for_the_rise(audited: Audit) -> None:
+    mpl.use("Agg")
+    found = _explained(audited, slope=2.0)
+    axes = found.plot()
+    assert len(axes.patches) == len(found.parts) + 1
+    plt.close("all")
