@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING
 from causalsys.audit.audit import audit
 from causalsys.data.puffer import PufferLog, read_puffer
 from causalsys.data.traces import Traces
+from causalsys.detect.conformal import Calibrated
+from causalsys.detect.density import unusual
 from causalsys.detect.monitor import monitor
+from causalsys.detect.objective import monitor_objective
 from causalsys.detect.slices import find_slices
 from causalsys.engine.base import Engine
 from causalsys.engine.cores import Cores
@@ -20,6 +23,11 @@ from causalsys.query.suggestion import Known
 from causalsys.replace import rails
 from causalsys.replace.compare import compare
 from causalsys.replace.guarded import Guarded
+from causalsys.replace.guarded_hold import Hold
+from causalsys.replace.guarded_report import validate_guard
+from causalsys.replace.replay import RetrainingRule, replay
+from causalsys.replace.retrain import when_to_retrain
+from causalsys.replace.retrain_rows import choose_rows
 from causalsys.replace.shifts import Shift
 from causalsys.rootcause.attribution import attribute_anomalies
 from causalsys.rootcause.attribution_change import attribute_change
@@ -79,6 +87,7 @@ __all__ = [
     "AutoRegressive",
     "Boolean",
     "BoostedTrees",
+    "Calibrated",
     "Categorical",
     "CausalPredictor",
     "Cores",
@@ -94,6 +103,7 @@ __all__ = [
     "GumbelMax",
     "Here",
     "HiddenMarkov",
+    "Hold",
     "Known",
     "Latent",
     "Linear",
@@ -110,6 +120,7 @@ __all__ = [
     "PufferLog",
     "Quadratic",
     "Real",
+    "RetrainingRule",
     "Selected",
     "Shift",
     "SplineFlow",
@@ -123,6 +134,7 @@ __all__ = [
     "attribute_change",
     "audit",
     "auto",
+    "choose_rows",
     "compare",
     "diagnose",
     "drill_down",
@@ -131,12 +143,14 @@ __all__ = [
     "latent_dimension",
     "load",
     "monitor",
+    "monitor_objective",
     "past",
     "pick",
     "policies",
     "policy",
     "rails",
     "read_puffer",
+    "replay",
     "root_cause",
     "simulate",
     "simulate_batches",
@@ -144,8 +158,11 @@ __all__ = [
     "transition",
     "tune",
     "under",
+    "unusual",
     "validate",
     "validate_fix",
+    "validate_guard",
+    "when_to_retrain",
 ]
 
 
