@@ -68,7 +68,8 @@ def _date(label: object) -> float:
     """A time as the axis counts it: in days."""
     from matplotlib.dates import date2num
 
-    return float(date2num(pd.Timestamp(str(label)).to_pydatetime()))
+    found: float = date2num(pd.Timestamp(str(label)).to_pydatetime())  # type: ignore[no-untyped-call]
+    return found
 
 
 def _memory(ax: Axes, study: Study) -> None:
