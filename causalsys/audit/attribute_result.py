@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalsys.audit.attribute_axioms import AXIOMS, Axiom
+from causalsys.errors import UnknownNameError
 from causalsys.identify.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -67,8 +68,10 @@ class RowAttribution:
         """One row's contributions by variable, the largest first.
 
         Raises:
-            KeyError: There is no row of this label.
+            UnknownNameError: There is no one row of this label.
         """
+        if row not in self.index or not isinstance(self.index.get_loc(row), int):
+            raise UnknownNameError.among(row, map(str, self.index), where="the rows")
         found = self.values[self.index.get_loc(row)]
         order = np.argsort(-np.abs(found), kind="stable")
         return {self.names[at]: float(found[at]) for at in order}

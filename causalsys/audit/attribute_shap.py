@@ -65,7 +65,7 @@ def shap_values(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         masker = shap.maskers.Independent(behind, max_samples=len(behind))
-        explainer = shap.explainers.Permutation(call, masker, seed=seed)
+        explainer = shap.explainers.Permutation(call, masker, seed=seed % (1 << 32))
         try:
             found = explainer(rows, max_evals=max(asked, fewest), silent=True)
         finally:

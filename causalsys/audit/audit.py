@@ -26,6 +26,7 @@ from causalsys.detect.slices import METHODS
 from causalsys.errors import QueryError
 from causalsys.fit.fitted import Fitted
 from causalsys.query.ask import sample
+from causalsys.query.asked import fitted_model
 from causalsys.scm.supports import Categorical
 
 if TYPE_CHECKING:
@@ -395,25 +396,11 @@ def audit(
     found = predictor_of(predictor, fitted, target=name, inputs=inputs)
     rows = _drawn(fitted, found.inputs)
     found = found.probed(rows) if rows is not None else found
-    notes = (
-        ()
-        if found.deterministic
-        else (
-            f"{found.name} is not deterministic: the same rows got different predictions, so every "
-            "figure holds for the predictions that were drawn.",
-        )
-    )
-    return Audit(Subject(fitted, found, name, loss_of(error)), notes)
+    return Audit(Subject(fitted, found, name, loss_of(error)), found.notes)
 
 
 def _target_of(fitted: Fitted, target: str) -> str:
-    if not isinstance(fitted, Fitted):
-        raise QueryError(
-            "fitted",
-            found=f"{getattr(fitted, '__name__', type(fitted).__name__)}, which is not fitted",
-            mend="Fit it first: fitted = Model.fit(rows).",
-        )
-    node = fitted.node(target)
+    node = fitted_model(fitted).node(target)
     support = fitted.schema.supports[node.name]
     if node.kind == "latent" or support.size or isinstance(support, Categorical):
         kind = "a latent" if node.kind == "latent" else "a vector" if support.size else "a category"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from causalsys.errors import PredictorError, UnknownNameError
+from causalsys.detect.loss import real_numbers
+from causalsys.errors import PredictorError, UnknownNameError, brief
 from causalsys.fit.fitted import Fitted
 
 if TYPE_CHECKING:
@@ -36,6 +37,16 @@ class Predictor:
     call: Callable[[pd.DataFrame], Any]
     deterministic: bool = True
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of every answer that uses it must know."""
+        if self.deterministic:
+            return ()
+        return (
+            f"{self.name} is not deterministic: the same rows got different predictions, so every "
+            "figure holds for the predictions that were drawn.",
+        )
+
     def predict(self, rows: pd.DataFrame) -> NDArray[np.float64]:
         """The predictions, `[row]`, in the target's unit.
 
@@ -51,10 +62,10 @@ class Predictor:
         except Exception as error:
             raise PredictorError(
                 self.name,
-                found=f"it raises {type(error).__name__}: {error}",
+                found=f"it raises {type(error).__name__}: {brief(error)}",
                 mend="Call it on these columns by hand and mend it, or pass other `inputs`.",
             ) from error
-        return self._checked(answer, len(rows))
+        return self._checked(answer, rows)
 
     def probed(self, rows: pd.DataFrame) -> Predictor:
         """Itself, with `deterministic` as found by predicting some rows twice."""
@@ -63,15 +74,14 @@ class Predictor:
             self, deterministic=bool(np.array_equal(self.predict(few), self.predict(few)))
         )
 
-    def _checked(self, answer: object, rows: int) -> NDArray[np.float64]:
-        try:
-            found = np.asarray(answer, dtype=np.float64)
-        except (TypeError, ValueError):
+    def _checked(self, answer: object, given: pd.DataFrame) -> NDArray[np.float64]:
+        rows, found = len(given), real_numbers(answer)
+        if found is None:
             raise PredictorError(
                 self.name,
                 found=f"it answers with {type(answer).__name__}, which are no numbers",
                 mend="Return one number per row.",
-            ) from None
+            )
         if found.shape == (rows, 1):
             found = found[:, 0]
         if found.shape != (rows,):
@@ -82,9 +92,12 @@ class Predictor:
             )
         bad = np.flatnonzero(~np.isfinite(found))
         if len(bad):
+            gone = [name for name in self.inputs if given[name].isna().iloc[bad].any()]
+            why = f", where {', '.join(gone)} is missing" if gone else ""
             raise PredictorError(
                 self.name,
-                found=f"{len(bad)} of {rows} predictions are no finite numbers, first row {bad[0]}",
+                found=f"{len(bad)} of {rows} predictions are no finite numbers, the first in row "
+                f"{bad[0]}{why}",
                 mend="Mend it, or leave these rows out.",
             )
         return found
@@ -118,11 +131,11 @@ def predictor_of(
             mend='Say them in its order: inputs=["a", "b"].',
         )
     chosen = inputs if inputs is not None else own
-    if isinstance(chosen, str):
+    if isinstance(chosen, str) or not isinstance(chosen, Iterable | None):
         raise PredictorError(
             _name_of(given),
-            found=f"inputs={chosen!r}, one word",
-            mend=f"Give a list of names: inputs=[{chosen!r}].",
+            found=f"inputs={chosen!r}, no list of names",
+            mend=f"Give a list of names: inputs=[{str(chosen)!r}].",
         )
     names = _defaults(fitted, target) if chosen is None else tuple(map(str, chosen))
     _check(names, fitted, target=target, who=_name_of(given))
@@ -189,6 +202,11 @@ def _check(names: tuple[str, ...], fitted: Fitted, *, target: str, who: str) -> 
                 found=f"it reads {what}",
                 mend="Leave it out of `inputs`: it is not logged when a prediction is made.",
             )
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise PredictorError(
+            who, found=f"the input {twice[0]} twice", mend="Name every column that it reads once."
+        )
     if not names:
         raise PredictorError(who, found="no inputs", mend='Say what it reads: inputs=["a"].')
 

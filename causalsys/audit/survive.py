@@ -108,7 +108,7 @@ def slices(
         judged,
         subject,
         tuple(name for name in extra.columns if name in used),
-        (*notes, *left),
+        (*subject.predictor.notes, *notes, *left),
         _assumed(subject, judged, latent=bool(used.intersection(extra.columns))),
     )
 

@@ -64,7 +64,7 @@ def as_frame(data: object, *, what: str = "data") -> tuple[pd.DataFrame, Layout 
         label = frame.index[frame.index.duplicated()][0]
         raise DataError(
             what,
-            found=f"the row label {label!r} more than once",
+            found=f"the row label {label} more than once",
             mend="Call reset_index(drop=True), or give cs.Traces for repeated steps.",
         )
     return frame, layout

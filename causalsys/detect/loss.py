@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from causalsys.errors import QueryError
+from causalsys.errors import QueryError, brief
 
 Values = NDArray[np.float64]
 Function = Callable[[Values, Values], Values]
@@ -35,9 +35,23 @@ class Loss:
         """The loss of each row, of the arrays' common shape.
 
         Raises:
-            QueryError: The loss is not a finite number everywhere.
+            QueryError: It raises, or is not a finite number everywhere.
         """
-        found = np.asarray(self.function(truth, prediction), dtype=np.float64)
+        try:
+            told = self.function(truth, prediction)
+        except Exception as error:
+            raise QueryError(
+                "error",
+                found=f"{self.name} raises {type(error).__name__}: {brief(error)}",
+                mend="Give a function of two arrays, truth and prediction.",
+            ) from error
+        found = real_numbers(told)
+        if found is None:
+            raise QueryError(
+                "error",
+                found=f"{self.name} gives a {type(told).__name__} that holds no numbers",
+                mend="Return one loss per row.",
+            )
         if found.shape != np.broadcast_shapes(truth.shape, prediction.shape):
             raise QueryError(
                 "error",
@@ -92,4 +106,23 @@ def loss_of(error: str | Function | Loss) -> Loss:
     )
 
 
-__all__ = ["Function", "Loss", "Values", "loss_of"]
+def real_numbers(given: object) -> Values | None:
+    """An array of real numbers; None of anything else, of text that reads like a number too.
+
+    Example:
+        >>> real_numbers([1, True]), real_numbers(["1"]), real_numbers([1j])
+        (array([1., 1.]), None, None)
+    """
+    try:
+        found = np.asarray(given)
+        if found.dtype.kind == "O":
+            if any(isinstance(each, str | bytes | complex) for each in found.ravel()):
+                return None
+        elif found.dtype.kind not in "biuf":
+            return None
+        return found.astype(np.float64)
+    except (TypeError, ValueError):
+        return None
+
+
+__all__ = ["Function", "Loss", "Values", "loss_of", "real_numbers"]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from causalsys.detect.slice_conditions import Condition, Mask, between
 from causalsys.errors import EvidenceError, UnknownNameError
+from causalsys.query.asked import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +89,7 @@ def columns_of(rows: pd.DataFrame, names: Sequence[str] | None, *, least: int) -
         UnknownNameError: A column that is named is not there.
         EvidenceError: A column that is named cannot be sliced, or none can.
     """
-    asked = list(rows.columns) if names is None else list(names)
+    asked = list(rows.columns if names is None else listed(names, "columns"))
     numbers: dict[str, NDArray[np.float64]] = {}
     levels: dict[str, tuple[tuple[object, ...], NDArray[np.int64]]] = {}
     notes = []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from causalsys.errors import EvidenceError, UnknownNameError
+from causalsys.errors import DataError, EvidenceError, UnknownNameError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,7 +94,17 @@ Conditions = tuple[Condition, ...]
 
 
 def all_hold(conditions: Iterable[Condition], rows: pd.DataFrame) -> Mask:
-    """Which rows fulfil all of them, `[row]`; every row, where there are none."""
+    """Which rows fulfil all of them, `[row]`; every row, where there are none.
+
+    Raises:
+        DataError: The rows are no frame.
+    """
+    import pandas as pd
+
+    if not isinstance(rows, pd.DataFrame):
+        raise DataError(
+            "rows", found=f"a {type(rows).__name__}", mend="Give a pandas DataFrame of columns."
+        )
     held = np.ones(len(rows), dtype=bool)
     for each in conditions:
         held &= each.holds(rows)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from causalsys.data.read import as_frame
+from causalsys.detect.loss import real_numbers
 from causalsys.detect.slice_clusters import by_clusters
 from causalsys.detect.slice_columns import Columns, columns_of
 from causalsys.detect.slice_conditions import Conditions, Mask, all_hold
@@ -19,6 +20,7 @@ from causalsys.detect.slice_result import Slice, Slices
 from causalsys.detect.slice_significance import FINEST, Contrast, contrast, exchanged, holm
 from causalsys.detect.slice_tree import by_tree
 from causalsys.errors import EvidenceError, QueryError
+from causalsys.query.asked import count, listed, share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +56,8 @@ def find_slices(
     Args:
         rows: A frame with columns of numbers, booleans, levels. A missing value lies in no slice
             but "is missing". Columns that cannot be sliced are left out with a note.
-        errors: The error of each row, `[row]`, in any unit: larger is worse.
+        errors: The error of each row, `[row]`, in any unit: larger is worse. A series needs the
+            rows' labels, in their order.
         columns: Which columns; all that can be sliced without it.
         methods: Some of "lattice" (SliceLine: Sagadeeva and Boehm, SIGMOD 2021), "tree" (a
             regression tree on the error), "clusters" (k-means; a cluster is told by the
@@ -113,8 +116,9 @@ def found_slices(
     which of them is the cause.
     """
     _check(methods, most=most, level=level, top=top)
+    seed = count(seed, "seed", least=0)
     frame, _ = as_frame(rows, what="rows")
-    values = _errors(errors, len(frame))
+    values = _errors(errors, frame.index)
     least = _least(least, len(frame))
     found, looked_at, half, notes = search(
         frame, values, columns=columns, methods=methods, most=most, least=least, seed=seed
@@ -241,26 +245,33 @@ def _chances(
 
 
 def _check(methods: Sequence[str], *, most: int, level: float, top: int) -> None:
-    named = [methods] if isinstance(methods, str) else list(methods)
+    named = listed(methods, "methods")
     wrong = [each for each in named if each not in METHODS]
-    if wrong or not named or isinstance(methods, str):
+    if wrong or not named:
         raise QueryError(
             "methods", found=repr(methods), mend=f"Give a list of some of {', '.join(METHODS)}."
         )
     for name, value in (("most", most), ("top", top)):
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
             raise QueryError(name, found=repr(value), mend="Give a whole number of at least 1.")
-    if not 0 < level < 1:
-        raise QueryError("level", found=repr(level), mend="Give a number between 0 and 1.")
+    share(level, "level")
 
 
-def _errors(errors: ArrayLike, rows: int) -> NDArray[np.float64]:
-    try:
-        values = np.asarray(errors, dtype=np.float64)
-    except (TypeError, ValueError):
+def _errors(errors: ArrayLike, index: pd.Index) -> NDArray[np.float64]:
+    import pandas as pd
+
+    rows = len(index)
+    if isinstance(errors, pd.Series) and len(errors) == rows and not errors.index.equals(index):
+        raise EvidenceError(
+            "errors",
+            found="a series whose labels are not those of the rows, in their order",
+            mend="Give it the rows' index, or an array in the rows' order.",
+        )
+    values = real_numbers(errors)
+    if values is None:
         raise EvidenceError(
             "errors", found="values that are no numbers", mend="Give one number per row."
-        ) from None
+        )
     if values.shape != (rows,):
         raise EvidenceError(
             "errors",

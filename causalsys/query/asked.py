@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +28,45 @@ def count(value: object, name: str, *, least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise QueryError(name, found=repr(value), mend=f"Give a whole number of at least {least}.")
     return int(value)
+
+
+def share(value: object, name: str) -> float:
+    """A number between 0 and 1, both excluded.
+
+    Raises:
+        QueryError: It is none.
+    """
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not 0 < value < 1:  # type: ignore[operator]
+        raise QueryError(name, found=repr(value), mend="Give a number between 0 and 1.")
+    return float(value)  # type: ignore[arg-type]
+
+
+def listed(value: object, name: str) -> tuple[object, ...]:
+    """The elements of a list.
+
+    Raises:
+        QueryError: It is one word, or nothing that has elements.
+    """
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        mend = f"Give a list: {name}=[{value!r}]." if isinstance(value, str) else "Give a list."
+        raise QueryError(name, found=repr(value), mend=mend)
+    return tuple(value)
+
+
+def fitted_model(given: object) -> Fitted:
+    """A fitted model.
+
+    Raises:
+        QueryError: It is none, or a model that is not fitted.
+    """
+    if not isinstance(given, Fitted):
+        raise QueryError(
+            "fitted",
+            found=f"{getattr(given, '__name__', type(given).__name__)}, which is not fitted",
+            mend="Fit it first: fitted = Model.fit(rows).",
+        )
+    return given
 
 
 def worlds(do: Do | Sequence[Do]) -> list[Do]:

@@ -134,6 +134,8 @@ class Declaration:
         Raises:
             UnknownNameError: There is none, with the names it may have been meant for.
         """
+        if not isinstance(name, str):
+            raise UnknownNameError.among(name, self.nodes, where=f"the model {self.name}")
         if name in self.absorbed:
             child = self.absorbed[name]
             raise UnknownNameError(
