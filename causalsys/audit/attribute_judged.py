@@ -23,9 +23,15 @@ def of_interventions(fitted: Fitted, worlds: Worlds) -> Verdict:
         NotIdentifiedError: Data cannot tell; the message holds the verdict.
     """
     asked = f"P({', '.join(worlds.read)} | do(any of {', '.join(worlds.players)}))"
-    if not any(node.kind == "latent" for node in worlds.nodes):
+    alone = worlds.read == worlds.players and len(worlds.read) == 1
+    if alone or not any(node.kind == "latent" for node in worlds.nodes):
         formula = "the product of P(v | its causes) over the variables v that are not set"
         reason = "No latent acts on what is read, so each law is in the data."
+        if alone:
+            formula, reason = (
+                f"P({worlds.read[0]})",
+                "What is read is set itself, or left as it is.",
+            )
         return Verdict("identified", asked, formula, reason=reason)
     sets = {frozenset({name}) for name in worlds.players}
     sets |= {frozenset(worlds.players) - one for one in sets}

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from causalsys.data.schema import columns_of
 from causalsys.detect.loss import real_numbers
 from causalsys.errors import PredictorError, UnknownNameError, brief
 from causalsys.fit.fitted import Fitted
@@ -190,7 +191,15 @@ def _defaults(fitted: Fitted, target: str) -> tuple[str, ...]:
 
 def _check(names: tuple[str, ...], fitted: Fitted, *, target: str, who: str) -> None:
     nodes = fitted.declaration.nodes
+    parts = {part: n for n in nodes if nodes[n].support.size for part in (n, *columns_of(nodes[n]))}
     for name in names:
+        if name in parts:
+            raise PredictorError(
+                who,
+                found=f"it reads {name}, of the vector {parts[name]}",
+                mend="Leave it out of `inputs`, or declare its parts as variables: a predictor "
+                "reads single numbers and levels.",
+            )
         if name not in nodes:
             raise UnknownNameError.among(
                 name, nodes, where=f"the model {fitted.declaration.name}, but {who} reads it"
