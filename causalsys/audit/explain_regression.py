@@ -99,6 +99,9 @@ def chosen(features: Floats, value: Floats, *, folds: NDArray[np.int64], trees: 
         told, _ = crossed(features, value, features[:0], folds=folds, family=family)
         errors[family] = (value - told) ** 2
     best = min(errors, key=lambda family: float(errors[family].mean()))
+    # With a third of a standard error, wrong families are bent sooner (on some generated mix shifts
+    # the mix's part errs by .08 of the rise and not by .25), but straight laws are bent for nothing
+    # where the rows after lie two deviations out, and err as much.
     for family, error in errors.items():
         worse = error - errors[best]
         if worse.mean() <= worse.std() / np.sqrt(len(worse)):
