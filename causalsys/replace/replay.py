@@ -49,7 +49,7 @@ class RetrainingRule:
 
     budget: int
     horizon: float
-    early: float = 0.2
+    early: float = 0.1
     soon: float = 10.0
     pool: float = 3.0
     reference: float = 14.0
@@ -69,7 +69,7 @@ class RetrainingRule:
         Example:
             >>> rule = RetrainingRule(budget=100, horizon=100)
             >>> rule.due(10), rule.due(50), rule.due(100)
-            (20, 59, 100)
+            (15, 54, 100)
         """
         if days >= self.horizon:
             return self.budget

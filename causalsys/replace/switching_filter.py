@@ -19,7 +19,7 @@ from causalsys.detect.loss import Values
 _PURE = 0.95
 """The share of the main level, where a mechanism has one."""
 _MIXED = (0.75, 0.5, 0.25)
-_SLOW = 0.02
+_SLOW = 0.005
 """By how much one label moves what a group is in the long run."""
 _FORGET = 0.98
 """What is left of a partition's score after the next label."""
