@@ -32,6 +32,7 @@ from causalsys.detect.slices import METHODS, found_slices
 from causalsys.errors import CausalSysError, brief
 from causalsys.fit.fit import refit as fit_again
 from causalsys.fit.options import FitOptions
+from causalsys.query.asked import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +83,7 @@ def slices(
     extra, left = latent_columns(subject.fitted, period.rows, target=subject.target, seed=seed)
     wide = period.rows.drop(columns=list(extra.columns), errors="ignore").join(extra)
     known = [name for name in logged_before(subject.fitted, subject.target) if name in wide]
-    asked = [*known, *extra.columns] if columns is None else list(columns)
+    asked = [*known, *extra.columns] if columns is None else _names(columns)
     found = found_slices(
         wide,
         period.error,
@@ -132,6 +133,10 @@ def _judging(
     return replace(subject, fitted=again), (
         f"The mechanism of {target} was fitted to these {len(period)} rows.",
     )
+
+
+def _names(columns: object) -> list[str]:
+    return [str(name) for name in listed(columns, "columns")]
 
 
 def _usable(wide: pd.DataFrame, names: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from causalsys.audit.subject import Subject
@@ -35,7 +36,7 @@ def watching(
         )
     usual = subject.period(normal, what="normal")
     later = subject.period(rows, what="rows")
-    return monitor(
+    found = monitor(
         subject.fitted,
         later.rows,
         normal=usual.rows,
@@ -48,6 +49,7 @@ def watching(
         reset=reset,
         seed=seed,
     )
+    return replace(found, notes=(*found.notes, *subject.predictor.notes))
 
 
 __all__ = ["ERROR", "watching"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from causalsys.data.apart import check_apart
 from causalsys.data.read import as_frame
 from causalsys.detect.crossed import crossed
+from causalsys.detect.loss import real_numbers
 from causalsys.detect.monitoring import Alarm, Monitoring
 from causalsys.detect.noises import noises, watched
 from causalsys.detect.scores import Values
@@ -19,6 +21,7 @@ from causalsys.detect.watch import FEWEST, Found, Watch, watch
 from causalsys.engine.base import one_thread
 from causalsys.errors import EvidenceError, QueryError
 from causalsys.fit.fitted import Fitted
+from causalsys.query.asked import count, fitted_model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,11 +98,12 @@ def monitor(
         >>> [alarm.node for alarm in found.alarms]
         ['delay']
     """
+    fitted, seed = fitted_model(fitted), count(seed, "seed", least=0)
     _check(false_alarms, per, folds)
     chosen = watched(fitted, nodes)
     usual, later = _in_order(normal, "normal"), _in_order(rows, "rows")
     _check_periods(later, usual, fewest=max(FEWEST, folds))
-    chosen = _present(chosen, nodes, usual, later)
+    wanted, chosen = chosen, _present(chosen, nodes, usual, later)
     plain = [frame.reset_index(drop=True) for frame in (usual, later)]
     here = noises(fitted, plain[1], nodes=chosen, seed=seed) if chosen else None
     before = crossed(fitted, plain[0], nodes=chosen, folds=folds, seed=seed) if chosen else {}
@@ -108,7 +112,7 @@ def monitor(
         if here
         else {}
     )
-    streams |= _errors(errors, chosen, len(usual), len(later))
+    streams |= _further(errors, chosen, len(usual), len(later))
     if not streams:
         raise QueryError("nodes", found="nothing to watch", mend="Name a variable, or an error.")
     length = len(later) if per == "run" else per
@@ -126,7 +130,8 @@ def monitor(
         for name, (normal_values, values) in streams.items()
     }
     shared = {name: here.shared[name] for name in chosen} if here else {}
-    return _result(watches, later.index, false_alarms, length, reset=reset, shared=shared)
+    found = _result(watches, later.index, false_alarms, length, reset=reset, shared=shared)
+    return replace(found, notes=(*found.notes, *_left_out(wanted, chosen)))
 
 
 def _normal(uniform: Values) -> Values:
@@ -180,6 +185,13 @@ def _check_periods(later: pd.DataFrame, usual: pd.DataFrame, *, fewest: int) -> 
         )
     check_apart(later, usual, what="rows")
     dates = all(isinstance(each.index, pd.DatetimeIndex) for each in (later, usual))
+    zones = {getattr(each.index, "tz", None) is None for each in (later, usual)}
+    if dates and len(zones) > 1:
+        raise EvidenceError(
+            "rows",
+            found="times with a time zone in one period, and without in the other",
+            mend='Give both the same: rows.tz_localize("UTC").',
+        )
     if dates and usual.index[0] <= later.index[-1] and later.index[0] <= usual.index[-1]:
         raise EvidenceError(
             "rows",
@@ -205,19 +217,26 @@ def _present(
     return tuple(name for name in chosen if name not in lacking)
 
 
-def _errors(
+def _further(
     errors: Mapping[str, tuple[object, object]] | None,
     chosen: Sequence[str],
     usual: int,
     later: int,
 ) -> dict[str, tuple[Values, Values]]:
+    mend = 'Give a mapping: errors={"error": (errors of normal rows, errors of the rows)}.'
+    if errors is not None and not isinstance(errors, Mapping):
+        raise QueryError("errors", found=f"a {type(errors).__name__}", mend=mend)
     found = {}
     for name, pair in (errors or {}).items():
+        if not isinstance(name, str) or not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise QueryError("errors", found=f"{name!r} with no pair of values", mend=mend)
         if name in chosen:
             raise QueryError(
                 name, found="an error named like a variable", mend="Give it another name."
             )
-        before, after = (np.asarray(each, dtype=np.float64) for each in pair)
+        before, after = (real_numbers(each) for each in pair)
+        if before is None or after is None:
+            raise EvidenceError(name, found="values that are no numbers", mend=mend)
         if before.shape != (usual,) or after.shape != (later,):
             raise EvidenceError(
                 name,
@@ -317,6 +336,11 @@ def _unsure(alarms: Sequence[Alarm], shared: Mapping[str, tuple[str, ...]]) -> l
                 "in the others, and so may a new state of what they share."
             )
     return notes
+
+
+def _left_out(wanted: Sequence[str], chosen: Sequence[str]) -> list[str]:
+    left = [name for name in wanted if name not in chosen]
+    return [f"Not watched, for want of a column in both periods: {', '.join(left)}."] * bool(left)
 
 
 def _blind(tolerances: Mapping[str, Mapping[int, tuple[float, ...]]]) -> list[str]:

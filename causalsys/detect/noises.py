@@ -25,6 +25,7 @@ from causalsys.detect.scores import Values
 from causalsys.engine.base import one_thread
 from causalsys.errors import EvidenceError, QueryError, UnknownNameError
 from causalsys.fit.fitted import Fitted
+from causalsys.query.asked import listed
 from causalsys.scm.blocks import Block, blocks
 from causalsys.scm.declaration import Node
 from causalsys.scm.specs import Logged
@@ -126,12 +127,11 @@ def watched(fitted: Fitted, nodes: Sequence[str] | None) -> tuple[str, ...]:
             found="a model with states or lags",
             mend="Declare a model of independent rows; earlier values may be columns of their own.",
         )
-    if isinstance(nodes, str):
-        raise QueryError("nodes", found=repr(nodes), mend=f"Give a list: nodes=[{nodes!r}].")
     every = {n.name for n in fitted.declaration.nodes.values() if not _why_not(fitted, n)}
     if nodes is None:
         return tuple(name for name in fitted.declaration.nodes if name in every)
-    for name in nodes:
+    asked = listed(nodes, "nodes")
+    for name in asked:
         if not isinstance(name, str):
             raise QueryError("nodes", found=repr(name), mend="Give names of variables.")
         if name not in fitted.declaration.nodes:
@@ -142,7 +142,7 @@ def watched(fitted: Fitted, nodes: Sequence[str] | None) -> tuple[str, ...]:
         if reason:
             told = ", ".join(sorted(every))
             raise QueryError(name, found=reason, mend=f"Choose among {told}.")
-    return tuple(dict.fromkeys(nodes))
+    return tuple(dict.fromkeys(map(str, asked)))
 
 
 def _why_not(fitted: Fitted, node: Node) -> str:

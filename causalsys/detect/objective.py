@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from causalsys.detect.bets import evidence, onset
+from causalsys.detect.loss import real_numbers
 from causalsys.detect.monitoring import Alarm, Monitoring
 from causalsys.detect.scores import Values
 from causalsys.errors import EvidenceError, QueryError
@@ -68,6 +69,8 @@ def monitor_objective(
         True
     """
     _check(share, false_alarms, block, per)
+    if not isinstance(name, str):
+        raise QueryError("name", found=repr(name), mend="Give a word.")
     violated, index = _violations(values, limit)
     rows = len(violated)
     length = rows if per is None else per
@@ -134,32 +137,52 @@ def _check(share: float, false_alarms: float, block: int, per: int | None) -> No
             raise QueryError(name, found=repr(count), mend="Give a whole number of at least 1.")
 
 
+def _check_limit(limit: object) -> None:
+    number = isinstance(limit, int | float | np.number) and not isinstance(limit, bool)
+    if not number or not np.isfinite(limit):  # type: ignore[call-overload]
+        raise QueryError("limit", found=repr(limit), mend="Give a finite number.")
+
+
 def _violations(values: object, limit: float | None) -> tuple[Values, pd.Index]:
     """1 where the objective is violated, 0 where it is kept, NaN where that is not known."""
     import pandas as pd
+    from pandas.api.extensions import ExtensionArray, ExtensionDtype
 
     series = values if isinstance(values, pd.Series) else None
-    told: object = series.to_numpy() if series is not None else values
-    array = np.asarray(told if isinstance(told, np.ndarray | Sequence) else list(told))  # type: ignore[call-overload]
+    ordered = isinstance(values, pd.Series | pd.Index | ExtensionArray | np.ndarray | Sequence)
+    if not ordered or isinstance(values, str):
+        raise EvidenceError(
+            "values", found=f"a {type(values).__name__}", mend="Give a list, array or series."
+        )
+    own = getattr(values, "dtype", None)
+    # Of a nullable column, what is missing becomes a NaN.
+    array = np.asarray(
+        pd.Series(values).astype(object) if isinstance(own, ExtensionDtype) else values
+    )
+    array = np.where(pd.isna(array), np.nan, array) if array.dtype == object else array
     if array.ndim != 1 or not len(array):
         raise EvidenceError(
             "values", found=f"shape {array.shape}", mend="Give one value per row, at least one."
         )
     index = series.index if series is not None else pd.RangeIndex(len(array))
-    if not index.is_monotonic_increasing and pd.api.types.is_any_real_numeric_dtype(index.dtype):
+    timed = isinstance(index, pd.DatetimeIndex)
+    timed = timed or pd.api.types.is_any_real_numeric_dtype(index.dtype)
+    if timed and not index.is_monotonic_increasing:
         raise EvidenceError(
             "values", found="an index that is not in order", mend="Sort by time: sort_index()."
         )
-    try:
-        numbers = array.astype(np.float64)
-    except (TypeError, ValueError):
+    numbers = real_numbers(array)
+    if numbers is None:
         raise EvidenceError(
             "values",
             found=f"values of type {array.dtype}",
             mend="Give booleans, or numbers and a limit.",
-        ) from None
+        )
     gone = np.isnan(numbers)
+    if gone.all():
+        raise EvidenceError("values", found="no known value", mend="Give some that are known.")
     if limit is not None:
+        _check_limit(limit)
         return np.where(gone, np.nan, numbers > limit), index
     if not np.isin(numbers[~gone], (0.0, 1.0)).all():
         raise EvidenceError(

@@ -16,6 +16,8 @@ from causalsys.query.asked import listed
 if TYPE_CHECKING:
     import pandas as pd
 
+LARGEST = 1e30
+"""Beyond what is measured; the single precision of trees ends at 3e38."""
 _FEW = 8
 """A whole number with at most so many values is a code too: each value is a level."""
 _LEVELS = 30
@@ -126,6 +128,8 @@ def _read(
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
         if np.isinf(values).any():
             return "it has infinite values"
+        if np.nanmax(np.abs(values), initial=0.0) > LARGEST:
+            return f"it has values beyond {LARGEST:g}; use a larger unit"
         seen = np.unique(values[~np.isnan(values)])
         if len(seen) + bool(np.isnan(values).any()) < 2:
             return "it is constant"

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from causalsys.data.read import as_frame
 from causalsys.detect.loss import real_numbers
 from causalsys.detect.slice_clusters import by_clusters
-from causalsys.detect.slice_columns import Columns, columns_of
+from causalsys.detect.slice_columns import LARGEST, Columns, columns_of
 from causalsys.detect.slice_conditions import Conditions, Mask, all_hold
 from causalsys.detect.slice_lattice import by_lattice
 from causalsys.detect.slice_pruning import Candidate, apart, candidates
@@ -284,6 +284,10 @@ def _errors(errors: ArrayLike, index: pd.Index) -> NDArray[np.float64]:
             "errors",
             found=f"{len(bad)} of {rows} are not finite, the first in row {bad[0]}",
             mend="Leave these rows out, or give their error.",
+        )
+    if float(np.abs(values).max()) > LARGEST:
+        raise EvidenceError(
+            "errors", found=f"a value beyond {LARGEST:g}", mend="Give them in a larger unit."
         )
     return values
 
