@@ -68,7 +68,7 @@ def _date(label: object) -> float:
     """A time as the axis counts it: in days."""
     from matplotlib.dates import date2num
 
-    found: float = date2num(pd.Timestamp(str(label)).to_pydatetime())  # type: ignore[no-untyped-call]
+    found: float = date2num(pd.Timestamp(str(label)).to_datetime64())  # type: ignore[no-untyped-call]
     return found
 
 
