@@ -77,7 +77,9 @@ def curve(features: Floats, value: Floats, *, weight: Floats, family: str) -> Cu
     weighed = basis * weight[:, None]
     ridge = _RIDGE * np.eye(basis.shape[1])
     ridge[0, 0] = 1e-9
-    weights: Floats = np.linalg.solve(weighed.T @ basis + ridge, weighed.T @ value)
+    weights = np.asarray(
+        np.linalg.solve(weighed.T @ basis + ridge, weighed.T @ value), dtype=np.float64
+    )
     trees = None
     if family == "trees":
         from sklearn.ensemble import HistGradientBoostingRegressor
