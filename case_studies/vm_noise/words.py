@@ -38,7 +38,7 @@ def _alarm(study: Study) -> str:
     share = allowed(study.rows[: study.normal])
     objective = (
         f"The objective: at most {share:.0%} of the predictions are off by more than {LIMIT:.0%}, "
-        "which is a quarter more than in the worst month of the normal period, and 10% at least; "
+        "a quarter more than in the worst month of the normal period, but never less than 10%; "
         f"with a chance of {FALSE_ALARMS:.0%} of a false alarm."
     )
     if not study.alarms:
