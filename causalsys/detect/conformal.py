@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike
 from causalsys.detect.conformal_given import (
     Groups,
     check_enough,
+    check_frame,
     check_rows,
     groups_of,
     numbers,
@@ -38,6 +39,7 @@ from causalsys.detect.intervals import Coverage, Intervals
 from causalsys.detect.loss import Values
 from causalsys.detect.outside import Outside, outside
 from causalsys.errors import EvidenceError, QueryError
+from causalsys.query.asked import count, listed, share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,8 +95,7 @@ class Calibrated:
                 level (in a group); a spread is not positive.
             QueryError: The level is not between 0 and 1.
         """
-        if not 0 < level < 1:
-            raise QueryError("level", found=repr(level), mend="Give a number such as 0.9.")
+        share(level, "level")
         seen, told = numbers("truth", truth), numbers("prediction", prediction)
         check_rows("prediction", told, seen)
         residuals = (seen - told) / spread_of(spread, seen)
@@ -102,6 +103,7 @@ class Calibrated:
         for name, mine in parts_of(groups, len(seen)):
             check_enough(int(mine.sum()), level=level, group=name)
         if inputs is not None:
+            check_frame("inputs", inputs)
             check_rows("inputs", np.zeros(len(inputs)), seen)
         return cls(residuals, level, spread is not None, groups, inputs)
 
@@ -161,8 +163,9 @@ class Calibrated:
         """
         from crepes import ConformalPredictiveSystem
 
-        if not len(at) or not all(0 < chance < 1 for chance in at):
-            raise QueryError("at", found=repr(at), mend="Give chances such as [0.05, 0.95].")
+        at = [share(chance, "at") for chance in listed(at, "at")]
+        if not at:
+            raise QueryError("at", found="[]", mend="Give chances such as [0.05, 0.95].")
         point = numbers("prediction", prediction)
         sigma, groups = self._given(spread, group, point)
         found = np.empty((len(point), len(at)))
@@ -246,10 +249,8 @@ class Calibrated:
             EvidenceError: As for `intervals`.
             QueryError: The chance is not between 0 and 1.
         """
-        if not 0 < false_alarms < 1:
-            raise QueryError(
-                "false_alarms", found=repr(false_alarms), mend="Give a chance such as 0.01."
-            )
+        share(false_alarms, "false_alarms")
+        seed = count(seed, "seed", least=0)
         seen, told = numbers("truth", truth), numbers("prediction", prediction)
         check_rows("prediction", told, seen)
         self._expected("spread", given=spread is not None, wanted=self.normalised)

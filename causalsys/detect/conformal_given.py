@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from causalsys.detect.loss import Values
+from causalsys.detect.loss import Values, real_numbers
 from causalsys.errors import EvidenceError
 
 Groups = NDArray[Any]
@@ -44,12 +44,9 @@ def parts_of(groups: Groups | None, rows: int) -> Iterator[tuple[object, NDArray
 
 def numbers(name: str, given: ArrayLike) -> Values:
     """A column of finite numbers, `[row]`."""
-    try:
-        found = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise EvidenceError(
-            name, found="values that are no numbers", mend="Give numbers."
-        ) from error
+    found = real_numbers(given)
+    if found is None:
+        raise EvidenceError(name, found="values that are no numbers", mend="Give numbers.")
     if found.ndim != 1 or not len(found):
         raise EvidenceError(
             name, found=f"an array of shape {found.shape}", mend="Give one number per row."
@@ -60,6 +57,16 @@ def numbers(name: str, given: ArrayLike) -> Values:
             name, found=f"{rows} values that are not finite", mend="Leave these rows out."
         )
     return found
+
+
+def check_frame(name: str, given: object) -> None:
+    """Refuse what is no frame."""
+    import pandas as pd
+
+    if not isinstance(given, pd.DataFrame):
+        raise EvidenceError(
+            name, found=f"a {type(given).__name__}", mend="Give a pandas DataFrame of columns."
+        )
 
 
 def check_rows(name: str, column: Values, other: Values) -> None:
@@ -91,12 +98,19 @@ def groups_of(given: Sequence[object] | ArrayLike, like: Values) -> Groups:
             "group", found=f"an array of shape {groups.shape}", mend="Give one group per row."
         )
     check_rows("group", np.zeros(len(groups)), like)
+    # A missing value is unlike itself too, so that no calibration row would be of its group.
+    missing = sum(each is None or each != each for each in groups.tolist())
+    if missing:
+        raise EvidenceError(
+            "group", found=f"{missing} rows without one", mend="Give them one, or leave them out."
+        )
     return groups
 
 
 __all__ = [
     "Groups",
     "check_enough",
+    "check_frame",
     "check_rows",
     "groups_of",
     "numbers",

@@ -23,8 +23,9 @@ from causalsys.detect.density_judge import Judge
 from causalsys.detect.ranks import p_values
 from causalsys.detect.unusual import Unusual
 from causalsys.engine.base import one_thread
-from causalsys.errors import EvidenceError, QueryError
+from causalsys.errors import EvidenceError
 from causalsys.fit.fitted import Fitted
+from causalsys.query.asked import count, fitted_model, share
 
 
 @one_thread()
@@ -67,11 +68,11 @@ def unusual(
         >>> found.input_alarm
         array([False,  True])
     """
-    if not 0 < level < 1:
-        raise QueryError("level", found=repr(level), mend="Give a share such as 0.05.")
+    level, seed = share(level, "level"), count(seed, "seed", least=0)
+    fitted = fitted_model(fitted)
     _check_rows_apart(fitted)
     names = _inputs(fitted, target)
-    frame, usual = as_frame(rows)[0], as_frame(normal)[0]
+    frame, usual = as_frame(rows, what="rows")[0], as_frame(normal, what="normal")[0]
     check_apart(frame, usual, what="rows")
     needed = 2 * int(np.ceil(1 / level - 1 - 1e-9))
     if len(usual) < needed:
@@ -161,6 +162,15 @@ def _notes(
     left = [name for name in _inputs(judge.fitted, target) if name not in names]
     if left:
         notes.append(f"Not given, and so not looked at: {', '.join(left)}.")
+    nodes = judge.fitted.declaration.nodes
+    blind = [
+        name
+        for name in names
+        if any(nodes[ref.name].kind != "latent" and ref.name in left for ref in nodes[name].parents)
+    ]
+    if blind:
+        told = ", ".join(blind)
+        notes.append(f"Hardly judged, since a cause of theirs is not given: {told}.")
     gaps = {name: int(table.missing[name].sum()) for name in names if name in table.missing}
     if gaps:
         told = ", ".join(f"{name} ({count})" for name, count in gaps.items())

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from causalsys.detect.conformal_given import check_frame, numbers
 from causalsys.detect.loss import Values
 from causalsys.detect.ranks import excess, p_values
 from causalsys.errors import EvidenceError, MissingColumnError
+from causalsys.query.asked import count, share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,9 +81,12 @@ def outside(
     Raises:
         EvidenceError: There are too few calibration rows, or a cell is missing.
         MissingColumnError: The new inputs lack a column.
+        QueryError: The level is not between 0 and 1, or the seed no whole number.
     """
     from sklearn.neighbors import NearestNeighbors
 
+    level, seed = share(level, "level"), count(seed, "seed", least=0)
+    check_frame("rows", rows)
     if len(calibration) < _LEAST:
         raise EvidenceError(
             "inputs",
@@ -117,9 +122,10 @@ def _columns(rows: pd.DataFrame, reference: pd.DataFrame) -> Values:
                 mend="Fill them, or leave the column out.",
             )
         if pd.api.types.is_numeric_dtype(known) and not pd.api.types.is_bool_dtype(known):
+            found = numbers(str(name), column)
             low, middle, high = np.quantile(known.to_numpy(float), [0.16, 0.5, 0.84])
             spread = (high - low) / 2 or float(known.std(ddof=0)) or 1.0
-            parts.append(((column.to_numpy(float) - middle) / spread)[:, None])
+            parts.append(((found - middle) / spread)[:, None])
             continue
         levels = sorted(known.unique(), key=str)
         hits = column.to_numpy()[:, None] == np.array(levels, dtype=object)[None, :]
