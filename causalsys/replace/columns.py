@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalsys.data.read import as_frame
-from causalsys.detect.loss import Values
+from causalsys.detect.loss import Values, real_numbers
 from causalsys.errors import EvidenceError
 
 if TYPE_CHECKING:
@@ -24,6 +24,12 @@ def as_columns(predictor: Any, given: Any) -> pd.DataFrame:
     """
     import pandas as pd
 
+    if isinstance(given, pd.DataFrame) and given.columns.nlevels > 1:
+        raise EvidenceError(
+            "X",
+            found=f"columns of {given.columns.nlevels} levels",
+            mend="Give one name per column: X.columns = X.columns.get_level_values(-1).",
+        )
     if isinstance(given, pd.DataFrame):
         # Labels that repeat, as after a bootstrap, are no matter here: rows go by position.
         unique = given if given.index.is_unique else given.reset_index(drop=True)
@@ -32,6 +38,12 @@ def as_columns(predictor: Any, given: Any) -> pd.DataFrame:
         return as_frame(given, what="X")[0]
     array = np.asarray(given)
     array = array.reshape(-1, 1) if array.ndim == 1 else array
+    if array.ndim != 2:
+        raise EvidenceError(
+            "X",
+            found=f"a {type(given).__name__} of shape {array.shape}",
+            mend="Give a frame with the model's names, or an array [row, column].",
+        )
     names = names_of(predictor, array.shape[1])
     if len(names) != array.shape[1]:
         raise EvidenceError(
@@ -55,16 +67,29 @@ def names_of(predictor: Any, width: int) -> Sequence[str]:
     return []
 
 
-def truth_of(given: Any, rows: int) -> Values:
+def truth_of(given: Any, rows: int, *, beside: Any = None) -> Values:
     """The truths, `[row]`, checked.
 
+    Args:
+        given: What was given.
+        rows: How many there must be.
+        beside: The inputs as they were given.
+
     Raises:
-        EvidenceError: They are no finite numbers, one a row.
+        EvidenceError: They are no finite numbers, one a row, or the inputs' rows in another order.
     """
-    try:
-        found = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError):
-        found = np.full(0, np.nan)
+    import pandas as pd
+
+    if isinstance(given, pd.Series) and isinstance(beside, pd.DataFrame):
+        same = len(given) == rows and set(given.index) == set(beside.index)
+        if same and not given.index.equals(beside.index):
+            raise EvidenceError(
+                "y",
+                found="the labels of X in another order",
+                mend="Give them in one order: y.loc[X.index]; rows go by position.",
+            )
+    numbers = real_numbers(given)
+    found = np.full(0, np.nan) if numbers is None else numbers
     found = found[:, 0] if found.ndim == 2 and found.shape[1] == 1 else found
     if found.shape != (rows,) or not np.isfinite(found).all():
         raise EvidenceError(

@@ -8,7 +8,7 @@ bootstrap of the rows.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from causalsys.audit.predictor import Predictor, predictor_of
 from causalsys.audit.subject import Subject
-from causalsys.detect.loss import Loss, Values, loss_of
+from causalsys.detect.loss import Loss, Values, loss_of, real_numbers
 from causalsys.engine.base import one_thread
-from causalsys.errors import InterventionError, PredictorError, QueryError
+from causalsys.errors import CausalSysError, InterventionError, PredictorError, QueryError, brief
 from causalsys.fit.fitted import Fitted
+from causalsys.query.asked import count, fitted_model, share
 from causalsys.replace.comparison import Comparison, Cost, Figure
 from causalsys.replace.rows import target_of
 from causalsys.replace.shifts import Shift, draw
@@ -110,13 +111,15 @@ def compare(
         and Tibshirani, 1993, section 13.3); calibration and sharpness of what is said beside the
         point: Gneiting, Balabdaoui and Raftery (JRSS B 2007).
     """
-    model = _model_of(candidate, fitted)
+    model = _model_of(candidate, None if fitted is None else fitted_model(fitted))
+    seed = count(seed, "seed", least=0)
     name = target_of(model, target or getattr(candidate, "target_", None) or _own(candidate))
     loss = loss_of(error if error is not None else getattr(candidate, "error", "absolute"))
-    _check(level, rows, shifts)
+    shifts = _check(level, rows, shifts)
     both = tuple(_contender(each, model, name, inputs, level) for each in (incumbent, candidate))
     both = _told_apart(both)
     logged = Subject(model, both[0].face, name, loss).period(data, least=2)
+    both = tuple(replace(c, face=c.face.probed(logged.rows)) for c in both)
     frames: dict[str, pd.DataFrame] = {
         LOGGED: logged.rows,
         DRAWN: draw(model, rows, do={}, seed=seed),
@@ -134,7 +137,13 @@ def compare(
         figures += _figures(where, both, frame, truth, loss, level=level, generator=generator)
     costs = tuple(replace(c.cost, seconds=_seconds(c.face, logged.rows)) for c in both)
     return Comparison(
-        (both[0].face.name, both[1].face.name), tuple(figures), costs, loss.name, level, name
+        (both[0].face.name, both[1].face.name),
+        tuple(figures),
+        costs,
+        loss.name,
+        level,
+        name,
+        (*both[0].face.notes, *both[1].face.notes),
     )
 
 
@@ -154,13 +163,15 @@ def _model_of(candidate: Any, fitted: Fitted | None) -> Fitted:
     )
 
 
-def _check(level: float, rows: int, shifts: Sequence[Shift]) -> None:
-    if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 1:
-        raise QueryError("level", found=repr(level), mend="Give a number between 0 and 1.")
-    if isinstance(rows, bool) or not isinstance(rows, int) or rows < 2:
-        raise QueryError("rows", found=repr(rows), mend="Give a whole number from 2 on.")
-    if isinstance(shifts, Shift) or not all(isinstance(shift, Shift) for shift in shifts):
+def _check(level: float, rows: int, shifts: Sequence[Shift]) -> tuple[Shift, ...]:
+    share(level, "level")
+    count(rows, "rows", least=2)
+    if isinstance(shifts, str | Shift) or not isinstance(shifts, Iterable):
         raise QueryError("shifts", found=repr(shifts), mend="Give a list of cs.Shift(...).")
+    given = tuple(shifts)
+    if not all(isinstance(shift, Shift) for shift in given):
+        raise QueryError("shifts", found=repr(given), mend="Give a list of cs.Shift(...).")
+    return given
 
 
 def _contender(
@@ -183,12 +194,34 @@ def _band(
         return None
 
     def band(frame: pd.DataFrame) -> Values:
-        found = np.asarray(own(frame.loc[:, list(face.inputs)], **asked), dtype=np.float64)
+        try:
+            answer = own(frame.loc[:, list(face.inputs)], **asked)
+        except CausalSysError:
+            raise
+        except Exception as error:
+            raise PredictorError(
+                face.name,
+                found=f"{method} raises {type(error).__name__}: {brief(error)}",
+                mend=f"Let it take {', '.join(asked)}, or leave {method} out.",
+            ) from error
+        found = real_numbers(answer)
+        if found is None:
+            raise PredictorError(
+                face.name,
+                found=f"{method} gives a {type(answer).__name__} that holds no numbers",
+                mend=f"Return {width} finite numbers per row.",
+            )
         if found.shape != (len(frame), width) or not np.isfinite(found).all():
             raise PredictorError(
                 face.name,
                 found=f"{method} gives shape {found.shape}, or a NaN, for {len(frame)} rows",
                 mend=f"Return {width} finite numbers per row.",
+            )
+        if (np.diff(found, axis=1) < 0).any():
+            raise PredictorError(
+                face.name,
+                found=f"{method} gives a lower end above the upper",
+                mend="Return them in ascending order.",
             )
         return found
 

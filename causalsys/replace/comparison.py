@@ -94,6 +94,7 @@ class Comparison:
         error: The loss.
         level: What intervals should cover.
         target: What is predicted.
+        notes: What a reader must know, in sentences.
     """
 
     names: tuple[str, str]
@@ -102,6 +103,7 @@ class Comparison:
     error: str
     level: float
     target: str
+    notes: tuple[str, ...] = ()
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -181,7 +183,7 @@ class Comparison:
         )
         lost = "; ".join(f"{f.where}: {f.what}" for f in self.worse)
         lines.append(f"The candidate loses in {lost}." if lost else "The candidate loses nowhere.")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.notes])
 
 
 def _verdict(figure: Figure) -> str:

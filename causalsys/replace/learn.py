@@ -103,7 +103,7 @@ def _declaration(model: Any) -> Declaration:
     if not isinstance(declaration, Declaration):
         raise QueryError(
             "model",
-            found=repr(model),
+            found=f"a {type(model).__name__}",
             mend="Give a fitted model, a model's class, or None for a default one.",
         )
     return declaration

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils.validation import validate_data
 
+from causalsys.detect.conformal_given import check_enough
 from causalsys.detect.loss import Loss, Values, loss_of
+from causalsys.errors import QueryError
+from causalsys.query.asked import count, listed
 from causalsys.replace.adapt import remixed
 from causalsys.replace.belief import believe
 from causalsys.replace.calibration import moved
@@ -118,10 +121,13 @@ class CausalPredictor(PredictorCore):
         loss_of(self.error)
         share(self.level, "level")
         share(self.calibration, "calibration", least=0.0)
+        count(self.seed, "seed", least=0)
+        count(self.ensemble, "ensemble")
+        count(self.classes, "classes")
         if self.model is None:
             X, y = validate_data(self, X, y, y_numeric=True, ensure_min_samples=2)
         frame = as_columns(self, X)
-        truth = truth_of(y, len(frame))
+        truth = truth_of(y, len(frame), beside=X)
         held = self._held_out(len(frame))
         learned = learn(self, frame.iloc[~held], truth[~held], named=getattr(y, "name", None))
         self.fitted_, self.target_, self.margin_ = learned.fitted, learned.target, 0.0
@@ -144,11 +150,15 @@ class CausalPredictor(PredictorCore):
 
         Returns:
             Itself.
+
+        Raises:
+            EvidenceError: They cannot be used, or are too few for the level.
         """
         fitted, target = self._model()
         frame = self._frame(X)
+        check_enough(len(frame), level=share(self.level, "level"), group=None)
         self.fitted_, self.target_ = fitted, target
-        self._calibrate(frame, truth_of(y, len(frame)))
+        self._calibrate(frame, truth_of(y, len(frame), beside=X))
         return self
 
     def adapt(self, X: Any) -> Self:
@@ -182,7 +192,7 @@ class CausalPredictor(PredictorCore):
         rate = share(false_alarms, "false_alarms")
         bounds = self.predict_interval(X)
         return holding(
-            truth_of(y, len(bounds)),
+            truth_of(y, len(bounds), beside=X),
             bounds,
             level=self.level,
             held_out=len(self._held[1]) if hasattr(self, "_held") else 0,
@@ -206,7 +216,9 @@ class CausalPredictor(PredictorCore):
 
     def predict_quantiles(self, X: Any, levels: Sequence[float] = (0.05, 0.5, 0.95)) -> Values:
         """Quantiles of the posterior predictive law, `[row, level]`, without calibration."""
-        wanted = [share(level, "levels") for level in levels]
+        wanted = [share(level, "levels") for level in listed(levels, "levels")]
+        if not wanted:
+            raise QueryError("levels", found="none", mend="Give some: levels=[0.1, 0.9].")
         return self._by_row(X, lambda law: law.quantiles(wanted))
 
     def predict_interval(self, X: Any, level: float | None = None) -> Values:

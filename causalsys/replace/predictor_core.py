@@ -153,7 +153,7 @@ def interval_of(law: Predictive, *, level: float) -> Values:
     return law.quantiles([(1 - level) / 2, (1 + level) / 2])
 
 
-def share(value: float, name: str, *, least: float | None = None) -> float:
+def share(value: Any, name: str, *, least: float | None = None) -> float:
     """A share, checked."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not ((least is not None and value == least) or 0 < value < 1):

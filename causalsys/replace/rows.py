@@ -14,6 +14,7 @@ from causalsys.data.schema import columns_of, no_column
 from causalsys.data.table import Table
 from causalsys.errors import QueryError, UnknownNameError
 from causalsys.fit.fitted import Fitted
+from causalsys.query.asked import listed
 from causalsys.scm.supports import Categorical
 
 if TYPE_CHECKING:
@@ -83,8 +84,9 @@ def inputs_of(fitted: Fitted, target: str, inputs: Sequence[str] | None) -> tupl
     if inputs is None:
         nodes = fitted.declaration.nodes
         return tuple(name for name in allowed if nodes[columns[name]].kind != "equation")
-    if isinstance(inputs, str):
-        raise QueryError("inputs", found=repr(inputs), mend=f"Give a list: inputs=[{inputs!r}].")
+    inputs = tuple(str(name) for name in listed(inputs, "inputs"))
+    if not inputs:
+        raise QueryError("inputs", found="none", mend='Give some: inputs=["load"].')
     for name in inputs:
         if name not in columns:
             raise UnknownNameError.among(

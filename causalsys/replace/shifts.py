@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from causalsys.data.table import Layout
+from causalsys.detect.loss import real_numbers
 from causalsys.errors import InterventionError, UnknownNameError
 from causalsys.fit.fitted import Fitted
 from causalsys.mechanisms.base import Mechanism, Parents
@@ -49,6 +50,19 @@ class Shift:
     noises: Mapping[str, tuple[float, float]] = field(default_factory=FrozenDict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise InterventionError(
+                "shift", found=f"the name {self.name!r}", mend="Give it a word as a name."
+            )
+        for part in (self.do, self.noises):
+            if not isinstance(part, Mapping):
+                raise InterventionError(
+                    self.name,
+                    found=f"a {type(part).__name__} instead of what changes",
+                    mend='Give a mapping: cs.Shift("more load", {"load": ...}).',
+                )
+        for name, pair in self.noises.items():
+            _check_noise(name, pair)
         object.__setattr__(self, "do", FrozenDict(self.do))
         object.__setattr__(self, "noises", FrozenDict(self.noises))
         if not self.do and not self.noises:
@@ -71,13 +85,7 @@ class Shift:
             >>> Shift.noise("load", shift=1.0).name
             'noise of load: +1 sd'
         """
-        number = all(isinstance(x, Real) and math.isfinite(x) for x in (shift, scale))
-        if not number or scale < 0:
-            raise InterventionError(
-                name,
-                found=f"shift={shift!r}, scale={scale!r}",
-                mend="Give finite numbers, the scale not negative.",
-            )
+        _check_noise(name, (shift, scale))
         moved = f" {shift:+g} sd" if shift else ""
         stretched = f" times {scale:g}" if scale != 1 else ""
         told = f"noise of {name}:{moved}{stretched}"
@@ -117,6 +125,18 @@ class Shift:
                 )
             mechanisms[name] = Moved.of(mechanism, shift, scale)
         return replace(fitted, mechanisms=mechanisms)
+
+
+def _check_noise(name: str, pair: object) -> None:
+    """Refuse what is no shift and scale of a noise."""
+    two = isinstance(pair, tuple | list) and len(pair) == 2
+    numbers = two and all(isinstance(x, Real) and math.isfinite(x) for x in pair)  # type: ignore[attr-defined]
+    if not numbers or pair[1] < 0:  # type: ignore[index]
+        raise InterventionError(
+            str(name),
+            found=f"the shift and scale {pair!r} of its noise",
+            mend="Give two finite numbers, the scale not negative.",
+        )
 
 
 def draw(fitted: Fitted, rows: int, *, do: Mapping[str, Any], seed: int) -> pd.DataFrame:
@@ -177,7 +197,8 @@ def _law(given: Any, name: str, support: Support) -> Any:
     for level in given:
         if level not in levels:
             raise UnknownNameError.among(level, map(str, levels), where=f"the levels of {name}")
-    weight = torch.tensor([float(given.get(level, 0.0)) for level in levels], dtype=torch.float64)
+    chances = real_numbers([given.get(level, 0.0) for level in levels])
+    weight = torch.full((1,), math.nan) if chances is None else torch.from_numpy(chances)
     if not bool(torch.isfinite(weight).all()) or float(weight.min()) < 0 or not float(weight.sum()):
         raise InterventionError(
             name, found=repr(dict(given)), mend="Give probabilities, at least one above 0."
