@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical as Draw
 
-from causalsys.errors import InterventionError, brief
+from causalsys.errors import CausalSysError, InterventionError, brief
 from causalsys.query.policy import label_of
 from causalsys.replace.guarded_counters import FAILED, Counters
 from causalsys.replace.guarded_hold import Held, Hold
-from causalsys.replace.guarded_reads import readers, signature_of
-from causalsys.replace.rails_base import Proposal, as_rail, plain
+from causalsys.replace.guarded_reads import Reader, readers, signature_of
+from causalsys.replace.rails_base import Objection, Proposal, Rail, as_rail, plain
 from causalsys.scm.supports import Support
 
 
@@ -29,7 +29,8 @@ class Guarded:
     Args:
         policy: The policy under watch: a function of variables, or what `cs.policy` makes. It may
             return a torch `Categorical`, and may have a memory.
-        fallback: The heuristic, likewise. What it raises is raised: below it there is nothing.
+        fallback: The heuristic, likewise. What it raises is raised, and its decisions must be finite
+            and in the support: below it there is nothing.
         rails: Rails, or functions of variables that return where they object.
         hold: The hysteresis; by default one alarm takes over, for 5 steps at least, until 3 in a
             row were without one.
@@ -75,6 +76,10 @@ class Guarded:
             raise InterventionError(
                 "rails", found=f"a {type(rails).__name__}", mend="Give a list of rails."
             )
+        if support is not None and not isinstance(support, Support):
+            raise InterventionError(
+                "support", found=f"a {type(support).__name__}", mend="Give one, as cs.Positive()."
+            )
         if hold is not None and not isinstance(hold, Hold):
             raise InterventionError(
                 "hold", found=f"a {type(hold).__name__}", mend="Give a Hold(...)."
@@ -115,11 +120,17 @@ class Guarded:
         was: dict[str, Any] = start if memory is None else memory
         safe, kept = self._fallback(given, was["fallback"])
         instead = plain(safe, was["step"])
+        if bool(self._outside(instead.decision).any()):
+            raise InterventionError(
+                label_of(self.fallback),
+                found="a fallback whose decision is not finite, or outside the support",
+                mend="Mend it: below it there is nothing.",
+            )
         proposal, remembered, failed, told = self._asked(given, was, instead)
         alarm, at_once, mended = failed, failed, torch.zeros_like(failed)
         rails = {FAILED: int(failed.sum())}
         for rail, watch in zip(self.rails, self._watches, strict=True):
-            found = rail.judge(proposal, watch(given)[0])
+            found = _judged(rail, proposal, watch, given)
             here, proposal = found.alarm.expand(proposal.shape), found.proposal
             alarm = alarm | here
             at_once = at_once | here if found.at_once else at_once
@@ -200,6 +211,22 @@ class Guarded:
             f"<Guarded {label_of(self.policy)}, falling back to {label_of(self.fallback)}: "
             f"{watched}>"
         )
+
+
+def _judged(rail: Rail, proposal: Proposal, watch: Reader, given: dict[str, Any]) -> Objection:
+    """What a rail says; one that breaks is named, and stops what it was to watch."""
+    try:
+        found = rail.judge(proposal, watch(given)[0])
+        found.alarm.expand(proposal.shape)
+    except CausalSysError:
+        raise
+    except Exception as error:
+        raise InterventionError(
+            rail.name,
+            found=f"a rail that raises {type(error).__name__}: {brief(error)}",
+            mend="Mend it: it must return one boolean for each decision.",
+        ) from error
+    return found
 
 
 def _either(takes: Tensor, instead: Proposal, proposal: Proposal) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from causalsys.errors import InterventionError
+from causalsys.errors import InterventionError, UnknownNameError
 from causalsys.query.policy import MEMORY, Ahead, Look, Past, label_of, looks_of
 
 
@@ -39,6 +39,12 @@ class Reader:
         placed: list[Any] = []
         named: dict[str, Any] = {}
         for look, label in zip(self.looks, self.labels, strict=True):
+            if look.when != MEMORY and label not in given:
+                raise UnknownNameError.among(
+                    look.name,
+                    given,
+                    where=f"what was given, and {label_of(self.function)} reads it",
+                )
             value = memory if look.when == MEMORY else given[label]
             if look.positional:
                 placed.append(value)

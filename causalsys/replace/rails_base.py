@@ -185,8 +185,13 @@ class Uncertain(Rail):
         ensemble: Sequence[Callable[..., Any]] = (),
         name: str = "uncertain",
     ) -> None:
-        if not 0 <= most <= 1:
+        number = isinstance(most, int | float) and not isinstance(most, bool)
+        if not number or not 0 <= most <= 1:
             raise InterventionError("most", found=f"{most!r}", mend="Give a share, from 0 to 1.")
+        if not isinstance(ensemble, Sequence) or not all(callable(each) for each in ensemble):
+            raise InterventionError(
+                "ensemble", found=repr(ensemble), mend="Give a list of policies, each a function."
+            )
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "most", most)
         object.__setattr__(self, "ensemble", tuple(ensemble))
@@ -266,7 +271,14 @@ def as_rail(given: Any) -> Rail:
 
 
 def _mask(found: Any, name: str) -> Tensor:
-    mask = torch.as_tensor(found)
+    try:
+        mask = torch.as_tensor(found)
+    except (TypeError, ValueError, RuntimeError):
+        raise InterventionError(
+            name,
+            found=f"a rail that returned a {type(found).__name__}",
+            mend="Return where it objects, as booleans.",
+        ) from None
     if mask.dtype is torch.bool:
         return mask
     if bool(((mask == 0) | (mask == 1)).all()):
