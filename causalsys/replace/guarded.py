@@ -29,8 +29,8 @@ class Guarded:
     Args:
         policy: The policy under watch: a function of variables, or what `cs.policy` makes. It may
             return a torch `Categorical`, and may have a memory.
-        fallback: The heuristic, likewise. What it raises is raised, and its decisions must be finite
-            and in the support: below it there is nothing.
+        fallback: The heuristic, likewise. What it raises is raised, and what it decides must be
+            finite and in the support: below it there is nothing.
         rails: Rails, or functions of variables that return where they object.
         hold: The hysteresis; by default one alarm takes over, for 5 steps at least, until 3 in a
             row were without one.
