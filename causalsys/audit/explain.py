@@ -25,8 +25,8 @@ from causalsys.audit.explain_words import ASSUMPTIONS, notes_of, told_of
 from causalsys.audit.subject import Period, Subject
 from causalsys.data.apart import check_apart
 from causalsys.engine.base import one_thread
-from causalsys.errors import EvidenceError, QueryError
-from causalsys.query.asked import count
+from causalsys.errors import EvidenceError
+from causalsys.query.asked import count, share
 
 _CHANCE = 0.1
 """A rise that is likelier than this by chance is none; and so is one where nothing changed, which
@@ -62,8 +62,7 @@ def explain(
 ) -> Explanation:
     """Why the error rose between two periods; see `Audit.explain`."""
     draws, seed = count(draws, "draws", least=20), count(seed, "seed", least=0)
-    if not 0 < level < 1:
-        raise QueryError("level", found=repr(level), mend="Give a share, such as 0.9.")
+    level = share(level, "level")
     old = subject.period(before, what="before", least=rows_needed())
     new = subject.period(after, what="after", least=rows_needed())
     check_apart(new.rows, old.rows, what="after", other="before")
@@ -149,8 +148,19 @@ def _told(case: _Case, random: np.random.Generator) -> Explanation:
         chance,
         case.level,
         ASSUMPTIONS,
-        notes_of(parts.old, parts.optimism, len(case.before), case.law, case.wrong),
+        (
+            *subject.predictor.notes,
+            *_constant(case),
+            *notes_of(parts.old, parts.optimism, len(case.before), case.law, case.wrong),
+        ),
     )
+
+
+def _constant(case: _Case) -> list[str]:
+    truth, target = case.after.truth, case.columns.subject.target
+    if float(np.ptp(truth)):
+        return []
+    return [f"{target} is {truth[0]:g} in every row after: was it still recorded?"]
 
 
 def _kind(case: _Case, parts: list[Part | None], chance: float) -> Kind:
