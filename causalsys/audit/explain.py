@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from causalsys.audit.explain_classes import class_chances, named_levels
 from causalsys.audit.explain_columns import Columns, Floats
 from causalsys.audit.explain_group import Judged, judged, smooth
 from causalsys.audit.explain_kind import changed, labels_wrong, rows_needed
@@ -77,7 +78,7 @@ def explain(
     all_known = planned(columns, old, columns.every, random)
     read = planned(columns, old, columns.read, random) if columns.unread else all_known
     parts = split(columns, old, new, whole, (read, all_known), draws=draws, random=random)
-    rivals = _judged(parts, whole, random)
+    rivals = _judged(columns, parts, whole, random)
     law = changed(rivals, old_rows=min(parts.old.effective, len(old)))
     wrong = (
         labels_wrong(columns, old, whole, parts.old.left, random)
@@ -122,10 +123,12 @@ def _complete(columns: Columns, old: Period, new: Period, gone: set[str]) -> Non
                 )
 
 
-def _judged(parts: Split, whole: Period, random: np.random.Generator) -> Judged:
-    old = parts.old
+def _judged(columns: Columns, parts: Split, whole: Period, random: np.random.Generator) -> Judged:
+    old, subject = parts.old, columns.subject
     law = smooth(old.left[0])
-    return judged(old.features[1], old.left[1], law, folds=folds_of(len(whole), random))
+    chances = class_chances(subject.fitted, whole.rows, subject.target, names=columns.every)
+    folds = folds_of(len(whole), random)
+    return judged(old.features[1], old.left[1], law, folds=folds, chances=chances)
 
 
 def _told(case: _Case, random: np.random.Generator) -> Explanation:
@@ -144,7 +147,7 @@ def _told(case: _Case, random: np.random.Generator) -> Explanation:
         kind,
         rise,
         tuple(part for part in found if part is not None),
-        _group(case) if case.law == "group" and not case.wrong else None,
+        _group(case) if case.law in ("group", "levels") and not case.wrong else None,
         chance,
         case.level,
         ASSUMPTIONS,
@@ -266,6 +269,7 @@ def _law_part(case: _Case) -> Part:
         "as before": ("unexplained", "unexplained"),
         "moved": ("mechanism change", "mechanism"),
         "group": ("latent group", "latent group"),
+        "levels": ("latent group", "latent group"),
         "wider": ("label noise", "label noise"),
     }
     kind, word = kinds[case.law]
@@ -280,15 +284,19 @@ def _law_part(case: _Case) -> Part:
 def _group(case: _Case) -> Group:
     import pandas as pd
 
-    rivals, old = case.judged, case.split.old
+    rivals, old, of = case.judged, case.split.old, ""
     law = smooth(old.left[0])
-    chance = rivals.group.probabilities(rivals.basis, old.left[1], law)
-    mean = rivals.group.offsets(rivals.basis, old.left[1], law)
+    if case.law == "levels" and rivals.levels is not None:
+        chance, mean = rivals.levels.probabilities, rivals.levels.offsets
+        of = named_levels(case.columns.subject, rivals.levels.levels)
+    else:
+        chance = rivals.group.probabilities(rivals.basis, old.left[1], law)
+        mean = rivals.group.offsets(rivals.basis, old.left[1], law)
     offset = float(chance @ mean / chance.sum())
     if case.columns.subject.target in case.columns.logs:
         offset = float(np.expm1(offset))
     series = pd.Series(chance, index=case.after.rows.index, name="probability")
-    return Group(series, float(chance.mean()), offset, _related(case, chance))
+    return Group(series, float(chance.mean()), offset, _related(case, chance), of)
 
 
 def _related(case: _Case, chance: Floats) -> tuple[str, ...]:

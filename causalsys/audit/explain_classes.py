@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from causalsys.audit.subject import Subject
 from causalsys.data.read import read
 from causalsys.data.table import Table
 from causalsys.fit.fitted import Fitted
@@ -140,4 +141,15 @@ def mean_over_classes(
     return np.stack(found, -1)
 
 
-__all__ = ["class_chances", "hidden_class", "mean_over_classes"]
+def named_levels(subject: Subject, levels: Sequence[int]) -> str:
+    """Levels of the hidden class in words, such as "host = old"."""
+    latent = hidden_class(subject.fitted, subject.target)
+    if latent is None:
+        return ""
+    support = subject.fitted.schema.supports[latent.name]
+    assert isinstance(support, Categorical)
+    named = support.levels or tuple(range(support.cardinality))
+    return f"{latent.name} = {' or '.join(str(named[level]) for level in levels)}"
+
+
+__all__ = ["class_chances", "hidden_class", "mean_over_classes", "named_levels"]

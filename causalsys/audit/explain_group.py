@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from causalsys.audit.explain_levels import Levelled, levelled
 from causalsys.audit.explain_ratio import logistic
 from causalsys.audit.explain_regression import curve, design
 
@@ -229,12 +230,14 @@ class Judged:
         group: The mixture fitted to all rows.
         basis: Its basis, `[row, column]`.
         share: The share of the rows that belong to the group.
+        levels: The levels of a declared class that follow another law; None without a class.
     """
 
     scores: dict[str, Floats]
     group: Mixture
     basis: Floats
     share: float
+    levels: Levelled | None = None
 
     def best(self, which: str) -> Floats:
         """The scores of the best rival whose name begins so, `[row]`."""
@@ -251,7 +254,14 @@ _GROUPS = {
 }
 
 
-def judged(features: Floats, left: Floats, law: LogLaw, *, folds: NDArray[np.int64]) -> Judged:
+def judged(
+    features: Floats,
+    left: Floats,
+    law: LogLaw,
+    *,
+    folds: NDArray[np.int64],
+    chances: Floats | None = None,
+) -> Judged:
     """Fit all rivals, and judge them by held-out rows.
 
     Args:
@@ -259,6 +269,7 @@ def judged(features: Floats, left: Floats, law: LogLaw, *, folds: NDArray[np.int
         left: What they leave of the old mean, `[row]`.
         law: The log density of what rows before leave of it.
         folds: The folds of the rows.
+        chances: Of each level of a declared class, given the inputs, `[row, level]`.
     """
     center, spread = features.mean(0), features.std(0)
     scaled = np.clip((features - center) / np.where(spread > 0, spread, 1.0), -5, 5)
@@ -277,7 +288,8 @@ def judged(features: Floats, left: Floats, law: LogLaw, *, folds: NDArray[np.int
     group = mixture(basis, left, law, slopes=slopes, related=related)
     group = refined(basis, left, law, group, related=related)
     share = float(group.probabilities(basis, left, law).mean())
-    return Judged(scores, group, basis, share)
+    levels = levelled(chances, features, left, law, folds=folds)
+    return Judged(scores, group, basis, share, levels)
 
 
 @dataclass(frozen=True)

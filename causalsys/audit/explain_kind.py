@@ -17,12 +17,16 @@ unchanged laws gained at most 6 on generated systems."""
 _ERRORS = 3.0
 """By how many standard errors a richer law must beat a simpler one."""
 _NEARLY_ALL = 0.9
+_SIMPLER = 4.0
+"""Nats that a law that moved for all rows must gain over one that moved at some levels only, the
+doubt of the old law being counted; and it must be this share of what there is to gain:"""
+_BEYOND = 0.01
 _TOLD = 4.0
 """From this many standard errors an effect of the target says something of its labels."""
 
 
 def changed(judged: Judged, *, old_rows: float) -> str:
-    """What happened to the target's law: "as before", "wider", "moved" or "group".
+    """What happened to the target's law: "as before", "wider", "moved", "group" or "levels".
 
     Args:
         judged: The rival laws.
@@ -40,7 +44,19 @@ def changed(judged: Judged, *, old_rows: float) -> str:
         best, name = group, "group" if judged.share < _NEARLY_ALL else "moved"
     if worth * float((best - base).sum()) < _NATS:
         return "as before"
-    return name
+    return "levels" if name in ("wider", "moved") and _at_levels(judged, worth) else name
+
+
+def _at_levels(judged: Judged, worth: float) -> bool:
+    """Whether some levels of a declared class follow another law, and the others that before."""
+    levels, moved = judged.levels, judged.best("moved")
+    if levels is None or levels.probabilities.mean() >= _NEARLY_ALL:
+        return False
+    gain = float((moved - judged.scores["as before"]).sum())
+    lost = float((moved - levels.score).sum())
+    return _beats(levels.score, judged.best("wider")) and lost < max(
+        _SIMPLER / worth, _BEYOND * gain
+    )
 
 
 def _beats(richer: Floats, simpler: Floats, *, nats: float = _NATS) -> bool:

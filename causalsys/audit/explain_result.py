@@ -57,16 +57,19 @@ class Group:
         offset: By how much the target is off in the group, on average, in its unit (as a factor
             less one where the target is positive).
         related: The columns by which membership can be told in advance, the best first.
+        of: The levels of a declared hidden class that the group is; empty where it is none.
     """
 
     probabilities: pd.Series[float]
     share: float
     offset: float
     related: tuple[str, ...]
+    of: str = ""
 
     def __str__(self) -> str:
         by = f"; likelier by {', '.join(self.related)}" if self.related else ""
-        return f"a hidden group of {self.share:.0%} of the rows, off by {self.offset:.3g}{by}"
+        of = f" ({self.of})" if self.of else ""
+        return f"a hidden group of {self.share:.0%} of the rows{of}, off by {self.offset:.3g}{by}"
 
 
 @dataclass(frozen=True, eq=False)
