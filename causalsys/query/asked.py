@@ -42,6 +42,19 @@ def share(value: object, name: str) -> float:
     return float(value)  # type: ignore[arg-type]
 
 
+def amount(value: object, name: str, *, above: bool = False) -> float:
+    """A finite number from 0 on, or above it.
+
+    Raises:
+        QueryError: It is none.
+    """
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not np.isfinite(value) or value < 0 or (above and value == 0):  # type: ignore[call-overload,operator]
+        mend = "Give a number above 0." if above else "Give a number from 0 on."
+        raise QueryError(name, found=repr(value), mend=mend)
+    return float(value)  # type: ignore[arg-type]
+
+
 def listed(value: object, name: str) -> tuple[object, ...]:
     """The elements of a list.
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from causalsys.detect.loss import Loss, Values, loss_of
-from causalsys.errors import EvidenceError, MissingColumnError, QueryError
+from causalsys.data.schema import no_column
+from causalsys.detect.loss import Loss, Values, loss_of, real_numbers
+from causalsys.errors import DataError, EvidenceError, QueryError
+from causalsys.query.asked import amount, count, listed
 from causalsys.replace.switching import Labelled, Switching, Ways, switching
 from causalsys.replace.switching_filter import Index
 
@@ -56,12 +58,11 @@ class RetrainingRule:
     again: float = 14.0
 
     def __post_init__(self) -> None:
-        if self.budget < 0 or self.horizon <= 0 or not 0 <= self.early <= 1:
-            raise QueryError(
-                "rule",
-                found=f"budget {self.budget}, horizon {self.horizon}, early {self.early}",
-                mend="Give a budget from 0, a horizon in days, and a share between 0 and 1.",
-            )
+        count(self.budget, "budget", least=0)
+        for name in ("horizon", "soon", "pool", "reference", "again"):
+            amount(getattr(self, name), name, above=True)
+        if amount(self.early, "early") > 1:
+            raise QueryError("early", found=repr(self.early), mend="Give a share, from 0 to 1.")
 
     def due(self, days: float) -> int:
         """How many labels are to be bought within so many days.
@@ -132,8 +133,16 @@ def replay(
 
     Raises:
         MissingColumnError: A column is not there.
+        DataError: There is no frame, or no dates.
+        QueryError: An argument cannot be used.
         EvidenceError: Rows out of order, too few labelled, or a value that is no finite number.
     """
+    for name, given, kind in (("rule", rule, RetrainingRule), ("ways", ways or Ways(), Ways)):
+        if not isinstance(given, kind):
+            raise QueryError(name, found=repr(given), mend=f"Give a {kind.__name__}(...).")
+    inputs = tuple(str(name) for name in listed(inputs, "inputs"))
+    labelled = count(labelled, "labelled")
+    alarm = None if alarm is None else count(alarm, "alarm")
     days = _checked(rows, target=target, inputs=inputs, time=time, labelled=labelled)
     truth = rows[target].to_numpy(np.float64)
     read = _inputs(rows, inputs, time, logs=logs)
@@ -252,14 +261,32 @@ def _inputs(rows: pd.DataFrame, inputs: Sequence[str], time: str, *, logs: bool)
     return np.hstack([values, clock.astype(np.float64)])
 
 
+def _check_columns(rows: object, names: Sequence[object]) -> None:
+    import pandas as pd
+
+    if not isinstance(rows, pd.DataFrame):
+        raise DataError("rows", found=f"a {type(rows).__name__}", mend="Give a pandas DataFrame.")
+    if len(names) < 3:
+        raise QueryError("inputs", found="none", mend='Name the columns: inputs=["load"].')
+    for name in names:
+        if not isinstance(name, str) or name not in rows.columns:
+            raise no_column(str(name), str(name), rows.columns)
+        if isinstance(rows[name], pd.DataFrame):
+            raise DataError(name, found="two columns of this name", mend="Rename one.")
+
+
 def _checked(
     rows: pd.DataFrame, *, target: str, inputs: Sequence[str], time: str, labelled: int
 ) -> Values:
-    for name in (target, time, *inputs):
-        if name not in rows.columns:
-            raise MissingColumnError(
-                name, found="no such column in the rows", mend="Add it, or name another."
-            )
+    import pandas as pd
+
+    _check_columns(rows, (target, time, *inputs))
+    if not pd.api.types.is_datetime64_any_dtype(rows[time]):
+        raise DataError(
+            time,
+            found=f"a column of {rows[time].dtype}, and no dates",
+            mend=f'Convert it: pd.to_datetime(rows["{time}"]).',
+        )
     if not rows[time].is_monotonic_increasing:
         raise EvidenceError(
             time, found="rows out of order", mend=f'Sort them: rows.sort_values("{time}").'
@@ -271,7 +298,8 @@ def _checked(
             mend=f"Label at least {_FEWEST}, and leave some to be predicted.",
         )
     for name in (target, *inputs):
-        if not np.isfinite(rows[name].to_numpy(np.float64)).all():
+        values = real_numbers(rows[name])
+        if values is None or not np.isfinite(values).all():
             raise EvidenceError(
                 name, found="a value that is no finite number", mend="Leave such rows out."
             )

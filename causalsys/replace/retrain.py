@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from causalsys.detect.loss import Values
+from causalsys.detect.loss import Values, real_numbers
 from causalsys.errors import EvidenceError, QueryError
+from causalsys.query.asked import amount, count, listed
 
 Action = Literal["refit", "reweight", "wait"]
 
@@ -79,8 +80,7 @@ def when_to_retrain(
         wait: nothing changed.
     """
     for name, value in (("now", now), ("horizon", horizon), ("cost", cost)):
-        if not np.isfinite(value) or value < 0:
-            raise QueryError(name, found=repr(value), mend="Give a number from 0.")
+        amount(value, name)
     after = _then(then, labels)
     gain = max(now - after, 0.0) * horizon
     kind, changed = _read(found, target)
@@ -116,7 +116,13 @@ def _read(found: Any, target: str) -> tuple[Literal["none", "mix", "mechanism"],
         return ("mix", ()) if kind in _MIX else ("none", ())
     alarms = getattr(found, "alarms", None)
     if alarms is None:
-        alarms = [found] if hasattr(found, "node") else list(found)
+        alarms = [found] if hasattr(found, "node") else list(listed(found, "found"))
+    if not all(hasattr(alarm, "node") for alarm in alarms):
+        raise QueryError(
+            "found",
+            found=f"a {type(found).__name__}",
+            mend="Give what audit.explain or cs.monitor found, alarms of it, or None.",
+        )
     nodes = list(dict.fromkeys(alarm.node for alarm in alarms))
     if target in nodes:
         return "mechanism", (target,)
@@ -124,10 +130,20 @@ def _read(found: Any, target: str) -> tuple[Literal["none", "mix", "mechanism"],
 
 
 def _then(then: float | tuple[Sequence[int], Sequence[float]], labels: int | None) -> float:
-    if isinstance(then, int | float):
-        return float(then)
-    counts, losses = (np.asarray(each, dtype=np.float64) for each in then)
-    if counts.shape != losses.shape or len(counts) < 2 or labels is None or labels < 1:
+    if not isinstance(then, tuple | list):
+        return amount(then, "then")
+    parts = [real_numbers(each) for each in then]
+    labels = None if labels is None else count(labels, "labels")
+    if len(parts) != 2 or any(each is None or not np.isfinite(each).all() for each in parts):
+        raise EvidenceError(
+            "then",
+            found=f"{len(parts)} parts, or values that are no finite numbers",
+            mend="Give two lists: numbers of labels, and the losses that refits on so many had.",
+        )
+    counts, losses = (np.atleast_1d(np.asarray(each, np.float64)) for each in parts)
+    if (counts <= 0).any():
+        raise EvidenceError("then", found="no labels at a point", mend="Leave such points out.")
+    if counts.shape != losses.shape or len(counts) < 2 or labels is None:
         raise EvidenceError(
             "then",
             found=f"{len(counts)} numbers of labels and {len(losses)} losses, labels={labels}",

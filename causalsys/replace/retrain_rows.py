@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from causalsys.detect.loss import Values
+from causalsys.detect.loss import Values, real_numbers
 from causalsys.errors import EvidenceError, QueryError
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def choose_rows(
     """
     design, left = _checked(inputs, residual)
     rows = len(left)
-    if not 1 <= count <= rows:
+    whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
+    if not whole or not 1 <= count <= rows:
         raise QueryError("count", found=repr(count), mend=f"Give a number from 1 to {rows}.")
     size = np.abs(left)
     bad = size >= np.quantile(size, 0.9) if misbehaves is None else np.asarray(misbehaves, bool)
@@ -98,7 +99,13 @@ def choose_rows(
 
 
 def _checked(inputs: Values, residual: Values) -> tuple[Values, Values]:
-    read, left = np.asarray(inputs, np.float64), np.asarray(residual, np.float64)
+    read, left = real_numbers(inputs), real_numbers(residual)
+    if read is None or left is None:
+        raise EvidenceError(
+            "residual" if left is None else "inputs",
+            found="values that are no numbers",
+            mend="Give numbers.",
+        )
     if read.ndim != 2 or left.shape != (len(read),) or not len(left):
         raise EvidenceError(
             "residual",

@@ -74,7 +74,7 @@ def test_rule_spends_some_early_and_all_in_the_end() -> None:
     assert due == sorted(due)
     # A tenth is spent early, of which 86 % within 20 days.
     assert due[20] > 1.5 * 200 * 0.9 * 20 / 190
-    with pytest.raises(QueryError, match="rule"):
+    with pytest.raises(QueryError, match="budget"):
         RetrainingRule(-1, 10.0)
 
 
