@@ -30,6 +30,8 @@ from causalsys.errors import (
     QueryError,
     UnknownNameError,
 )
+from causalsys.replace.replay import RetrainingRule, replay
+from causalsys.replace.retrain import when_to_retrain
 
 ROWS = 120
 INTERNALS = ("Traceback", "tensor(", "KeyError", "IndexError", "dtype", "torch.", "pandas.", "np.")
@@ -410,6 +412,52 @@ REPLACE: list[Told] = [
     (lambda w: w.model().adapt(INPUTS), QueryError, "model", "no hidden class"),
 ]
 
+TIMES = pd.date_range("2024", periods=ROWS, freq="6h")
+DATED = AFTER.assign(time=TIMES)
+
+
+def replayed(rows: Any = DATED, **how: Any) -> object:
+    usual: dict[str, Any] = {
+        "target": "delay",
+        "inputs": ["queue"],
+        "time": "time",
+        "labelled": 60,
+        "rule": RetrainingRule(2, 30.0),
+        "error": "absolute",
+    }
+    return replay(rows, **(usual | how))
+
+
+def due(**how: Any) -> object:
+    usual = {"target": "delay", "now": 0.1, "then": 0.1, "horizon": 100, "cost": 1.0}
+    return when_to_retrain(how.pop("found", None), **(usual | how))
+
+
+RETRAIN: list[Told] = [
+    (lambda w: replayed([1]), DataError, "rows", "list"),
+    (lambda w: replayed(target="dealy"), MissingColumnError, "dealy", "Did you mean 'delay'?"),
+    (lambda w: replayed(inputs="queue"), QueryError, "inputs", "['queue']"),
+    (lambda w: replayed(inputs=[]), QueryError, "inputs", "none"),
+    (lambda w: replayed(time="load"), DataError, "load", "no dates"),
+    (lambda w: replayed(DATED[::-1]), EvidenceError, "time", "out of order"),
+    (lambda w: replayed(labelled=3), EvidenceError, "labelled", "3 of 120"),
+    (lambda w: replayed(labelled="a"), QueryError, "labelled", "'a'"),
+    (lambda w: replayed(alarm=1.5), QueryError, "alarm", "1.5"),
+    (lambda w: replayed(rule=3), QueryError, "rule", "3"),
+    (lambda w: replayed(DATED.assign(queue="1")), EvidenceError, "queue", "no finite number"),
+    (lambda w: replayed(DATED.assign(delay=np.nan)), EvidenceError, "delay", "no finite number"),
+    (lambda w: RetrainingRule("a", 3.0), QueryError, "budget", "'a'"),
+    (lambda w: RetrainingRule(1, np.nan), QueryError, "horizon", "nan"),
+    (lambda w: RetrainingRule(1, 3.0, early=2), QueryError, "early", "2"),
+    (lambda w: due(now="a"), QueryError, "now", "'a'"),
+    (lambda w: due(cost=-1), QueryError, "cost", "-1"),
+    (lambda w: due(then=np.nan), QueryError, "then", "nan"),
+    (lambda w: due(then=([1], [2.0]), labels=3), EvidenceError, "then", "1 numbers"),
+    (lambda w: due(then=([0, 1], [2.0, 1.0]), labels=3), EvidenceError, "then", "no labels"),
+    (lambda w: due(found=3), QueryError, "found", "3"),
+    (lambda w: due(found=[3]), QueryError, "found", "list"),
+]
+
 LENGTH = torch.tensor([1.0, 4.0])
 
 
@@ -483,6 +531,7 @@ CASES: list[Told] = [
     ),
     *DETECT,
     *REPLACE,
+    *RETRAIN,
     *GUARDS,
 ]
 
