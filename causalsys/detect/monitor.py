@@ -21,7 +21,7 @@ from causalsys.detect.watch import FEWEST, Found, Watch, watch
 from causalsys.engine.base import one_thread
 from causalsys.errors import EvidenceError, QueryError
 from causalsys.fit.fitted import Fitted
-from causalsys.query.asked import count, fitted_model
+from causalsys.query.asked import count, fitted_model, share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,10 +142,7 @@ def _normal(uniform: Values) -> Values:
 
 
 def _check(false_alarms: float, per: int | str, folds: int) -> None:
-    if not isinstance(false_alarms, int | float) or not 0 < false_alarms < 1:
-        raise QueryError(
-            "false_alarms", found=repr(false_alarms), mend="Give a chance between 0 and 1."
-        )
+    share(false_alarms, "false_alarms")
     whole = isinstance(per, int) and not isinstance(per, bool) and per >= 1
     if per != "run" and not whole:
         raise QueryError("per", found=repr(per), mend='Give a number of rows, or "run".')

@@ -21,6 +21,7 @@ from causalsys.detect.loss import real_numbers
 from causalsys.detect.monitoring import Alarm, Monitoring
 from causalsys.detect.scores import Values
 from causalsys.errors import EvidenceError, QueryError
+from causalsys.query import asked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,14 +128,11 @@ def _told(violated: Values, share: float) -> str:
 
 
 def _check(share: float, false_alarms: float, block: int, per: int | None) -> None:
-    for name, value in (("share", share), ("false_alarms", false_alarms)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
-            raise QueryError(name, found=repr(value), mend="Give a number between 0 and 1.")
-    for name, count in (("block", block), ("per", per)):
-        if name == "per" and count is None:
-            continue
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise QueryError(name, found=repr(count), mend="Give a whole number of at least 1.")
+    asked.share(share, "share")
+    asked.share(false_alarms, "false_alarms")
+    asked.count(block, "block")
+    if per is not None:
+        asked.count(per, "per")
 
 
 def _check_limit(limit: object) -> None:

@@ -251,9 +251,8 @@ def _check(methods: Sequence[str], *, most: int, level: float, top: int) -> None
         raise QueryError(
             "methods", found=repr(methods), mend=f"Give a list of some of {', '.join(METHODS)}."
         )
-    for name, value in (("most", most), ("top", top)):
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-            raise QueryError(name, found=repr(value), mend="Give a whole number of at least 1.")
+    count(most, "most")
+    count(top, "top")
     share(level, "level")
 
 
@@ -293,11 +292,7 @@ def _errors(errors: ArrayLike, index: pd.Index) -> NDArray[np.float64]:
 
 
 def _least(least: int | None, rows: int) -> int:
-    if least is not None and (
-        not isinstance(least, int | np.integer) or isinstance(least, bool) or least < 2
-    ):
-        raise QueryError("least", found=repr(least), mend="Give a whole number of at least 2.")
-    few = max(_LEAST, ceil(_PART * rows)) if least is None else int(least)
+    few = max(_LEAST, ceil(_PART * rows)) if least is None else count(least, "least", least=2)
     if rows < 4 * few:
         raise EvidenceError(
             "rows",

@@ -26,16 +26,7 @@ def resume(district: District, before: Before, *, training: Training) -> Outcome
         training: How a search would run.
     """
     old, new = before.guide, district.guide
-    if (
-        old is None
-        or new is None
-        or (old.latents, old.sizes, dict(old.inputs))
-        != (
-            new.latents,
-            new.sizes,
-            dict(new.inputs),
-        )
-    ):
+    if old is None or new is None or _looks_at(old) != _looks_at(new):
         return None
     members = len(district.weight)
     started = district.scope.mechanisms

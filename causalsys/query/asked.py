@@ -30,14 +30,14 @@ def count(value: object, name: str, *, least: int = 1) -> int:
     return int(value)
 
 
-def share(value: object, name: str) -> float:
-    """A number between 0 and 1, both excluded.
+def share(value: object, name: str, *, zero: bool = False) -> float:
+    """A number between 0 and 1, both excluded, or 0 where that is allowed.
 
     Raises:
         QueryError: It is none.
     """
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not 0 < value < 1:  # type: ignore[operator]
+    if not number or not (0 < value < 1 or (zero and value == 0)):  # type: ignore[operator]
         raise QueryError(name, found=repr(value), mend="Give a number between 0 and 1.")
     return float(value)  # type: ignore[arg-type]
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from causalsys.data.read import as_frame
 from causalsys.data.traces import Traces
-from causalsys.errors import DataError, QueryError, UnknownNameError
+from causalsys.errors import DataError, UnknownNameError
 from causalsys.fit.covariance import Column, Given, covaries
+from causalsys.query.asked import share
 from causalsys.query.orient import oriented
 from causalsys.query.suggestion import Known, Suggestion
 from causalsys.scm.supports import Categorical, Support
@@ -70,8 +71,7 @@ def suggest_graph(
         >>> suggest_graph(rows).directed
         (('cache', 'latency'), ('load', 'latency'))
     """
-    if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 1:
-        raise QueryError("level", found=repr(level), mend="Give a number between 0 and 1.")
+    share(level, "level")
     if isinstance(data, Traces):
         raise DataError(
             "data",

@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 from causalsys.detect.conformal_given import check_enough
 from causalsys.detect.loss import Loss, Values, loss_of
 from causalsys.errors import QueryError
-from causalsys.query.asked import count, listed
+from causalsys.query.asked import count, listed, share
 from causalsys.replace.adapt import remixed
 from causalsys.replace.belief import believe
 from causalsys.replace.calibration import moved
@@ -21,7 +21,7 @@ from causalsys.replace.holding import Holding, holding
 from causalsys.replace.latents import latents_of
 from causalsys.replace.learn import learn
 from causalsys.replace.parts import parts_of
-from causalsys.replace.predictor_core import PredictorCore, interval_of, share
+from causalsys.replace.predictor_core import PredictorCore, interval_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +120,7 @@ class CausalPredictor(PredictorCore):
         """
         loss_of(self.error)
         share(self.level, "level")
-        share(self.calibration, "calibration", least=0.0)
+        share(self.calibration, "calibration", zero=True)
         count(self.seed, "seed", least=0)
         count(self.ensemble, "ensemble")
         count(self.classes, "classes")

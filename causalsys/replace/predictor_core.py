@@ -15,8 +15,9 @@ from sklearn.utils.validation import validate_data
 from causalsys.data.table import Table
 from causalsys.detect.loss import Values
 from causalsys.engine.base import one_thread
-from causalsys.errors import EvidenceError, QueryError
+from causalsys.errors import EvidenceError
 from causalsys.fit.fitted import Fitted
+from causalsys.query.asked import share
 from causalsys.replace.belief import believe
 from causalsys.replace.calibration import margin
 from causalsys.replace.columns import as_columns
@@ -153,12 +154,4 @@ def interval_of(law: Predictive, *, level: float) -> Values:
     return law.quantiles([(1 - level) / 2, (1 + level) / 2])
 
 
-def share(value: Any, name: str, *, least: float | None = None) -> float:
-    """A share, checked."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not ((least is not None and value == least) or 0 < value < 1):
-        raise QueryError(name, found=repr(value), mend="Give a number between 0 and 1.")
-    return float(value)
-
-
-__all__ = ["PredictorCore", "interval_of", "share"]
+__all__ = ["PredictorCore", "interval_of"]

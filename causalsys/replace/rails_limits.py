@@ -139,7 +139,7 @@ class Limits(Rail):
             torch.quantile(number, torch.linspace(0, 1, bins + 1, dtype=torch.float64)[1:-1])
             for number in numbers.unbind(-1)
         ]
-        table = _quantiles(outcomes[:, order], _cells(numbers, edges, bins), level, bins, edges)
+        table = _quantiles(outcomes[:, order], _cells(numbers, edges), level, bins, edges)
         allowed = _Allowed(context.given, edges, bins, table, at_most)
         return cls(name or f"{outcome} too likely above its bound", allowed, act)
 
@@ -200,7 +200,7 @@ def _always(code: int) -> Callable[[], Tensor]:
     return lambda: torch.tensor(code)
 
 
-def _cells(numbers: Tensor, edges: list[Tensor], bins: int) -> Tensor:
+def _cells(numbers: Tensor, edges: list[Tensor]) -> Tensor:
     """Each row's bin in each number of the context, `[row, number]`."""
     found = [
         torch.bucketize(number.contiguous(), edge, right=True)
@@ -254,7 +254,7 @@ class _Allowed:
     def __call__(self, **read: Tensor) -> Tensor:
         numbers, bound = (reader(read)[0] for reader in self.readers)
         lead = numbers.shape[:-1]
-        cells = _cells(numbers.reshape(-1, numbers.shape[-1]), self.edges, self.bins)
+        cells = _cells(numbers.reshape(-1, numbers.shape[-1]), self.edges)
         flat = torch.zeros(len(cells), dtype=torch.int64)
         for column in cells.unbind(-1):
             flat = flat * self.bins + column

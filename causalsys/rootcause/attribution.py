@@ -19,9 +19,8 @@ from causalsys.errors import EvidenceError
 from causalsys.fit.abduct import Abducted, abduct
 from causalsys.fit.fitted import Fitted
 from causalsys.query.ask import told_by
-from causalsys.query.asked import count
+from causalsys.query.asked import count, share
 from causalsys.rootcause.attribution_asked import (
-    asked_share,
     asked_word,
     checked_columns,
     target_of,
@@ -103,8 +102,8 @@ def attribute_anomalies(
     draws, seed = count(draws, "draws", least=10), count(seed, "seed", least=0)
     asked_word(measure, "measure", ("surprise", "rank", "value"))
     asked_word(tail, "tail", ("both", "upper", "lower"))
-    asked_share(precision, "precision")
-    asked_share(level, "level")
+    share(precision, "precision")
+    share(level, "level")
     table = _table(fitted, rows, sweep)
     verdict = of_noises(fitted, sweep, told_by(table))
     told = abduct(fitted, table, samples=fitted.members, seed=seed)

@@ -6,7 +6,7 @@ from causalsys.data.read import as_frame
 from causalsys.data.schema import columns_of, no_column
 from causalsys.errors import QueryError
 from causalsys.fit.fitted import Fitted
-from causalsys.query.asked import named
+from causalsys.query.asked import fitted_model, named
 from causalsys.rootcause.attribution_sweep import Sweep
 from causalsys.scm.supports import Categorical
 
@@ -19,13 +19,7 @@ def target_of(fitted: Fitted, target: str) -> str:
         QueryError: It is no number that is logged and has a noise above it, or the model has lags
             or states.
     """
-    if not isinstance(fitted, Fitted):
-        raise QueryError(
-            "fitted",
-            found=f"{getattr(fitted, '__name__', type(fitted).__name__)}, which is not fitted",
-            mend="Fit it first: fitted = Model.fit(rows).",
-        )
-    name = fitted.node(named(target)).name
+    name = fitted_model(fitted).node(named(target)).name
     support = fitted.schema.supports[name]
     if isinstance(support, Categorical) or support.size:
         kind = "a vector" if support.size else "a category"
@@ -63,16 +57,6 @@ def checked_columns(rows: object, sweep: Sweep) -> None:
                     raise no_column(node.name, column, frame.columns)
 
 
-def asked_share(given: object, name: str) -> None:
-    """Refuse what is no number between 0 and 1.
-
-    Raises:
-        QueryError: It is none.
-    """
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < 1:
-        raise QueryError(name, found=repr(given), mend="Give a number between 0 and 1.")
-
-
 def asked_word(given: object, name: str, known: tuple[str, ...]) -> None:
     """Refuse what is none of these words.
 
@@ -83,4 +67,4 @@ def asked_word(given: object, name: str, known: tuple[str, ...]) -> None:
         raise QueryError(name, found=repr(given), mend=f"Give one of {', '.join(known)}.")
 
 
-__all__ = ["asked_share", "asked_word", "checked_columns", "target_of"]
+__all__ = ["asked_word", "checked_columns", "target_of"]

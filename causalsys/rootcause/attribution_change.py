@@ -20,8 +20,8 @@ from causalsys.errors import QueryError
 from causalsys.fit.fit import refit
 from causalsys.fit.fitted import Fitted
 from causalsys.fit.options import FitOptions
-from causalsys.query.asked import count, named
-from causalsys.rootcause.attribution_asked import asked_share, checked_columns, target_of
+from causalsys.query.asked import count, named, share
+from causalsys.rootcause.attribution_asked import checked_columns, target_of
 from causalsys.rootcause.attribution_changed import p_values, rejected
 from causalsys.rootcause.attribution_exchange import MechanismGame
 from causalsys.rootcause.attribution_functional import Functional, Measured
@@ -100,7 +100,7 @@ def attribute_change(
     functional = Functional.of(measure, fitted.schema.supports[name], name)
     draws, seed = count(draws, "draws", least=10), count(seed, "seed", least=0)
     for given, what in ((significance, "significance"), (precision, "precision"), (level, "level")):
-        asked_share(given, what)
+        share(given, what)
     if changed is not None:
         changed = _named(fitted, changed)
     tested: dict[str, float] = {}
