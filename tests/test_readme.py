@@ -44,6 +44,23 @@ def test_the_root_cause_is_found(capsys: pytest.CaptureFixture[str]) -> None:
         assert capsys.readouterr().out.startswith("payment (> 99 %): restoring it removes 10")
 
 
+def test_the_misprediction_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    # As above: the longer text has the rows and the incumbent.
+    longer = (README.parent / "docs" / "mispredictions.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", longer, flags=re.S)
+    again = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.S)[3]
+    names: dict[str, object] = {"__name__": "readme"}
+    for code in blocks[:6]:
+        exec(compile(code, "docs/mispredictions.md", "exec"), names)  # noqa: S102  (our own)
+    told = capsys.readouterr().out
+    # Only old hosts were slowed: hidden, more of them, and each twice as far from the old law.
+    assert ": latent group." in told
+    assert re.search(r"Causes of the error.*\n  host = 1:", told)
+    assert "only old hosts: error" in told
+    exec(compile(again, "README.md", "exec"), names)  # noqa: S102  (our own)
+    assert "The candidate loses nowhere" in capsys.readouterr().out
+
+
 def test_its_links_lead_somewhere() -> None:
     text = README.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)\)", text):
