@@ -79,16 +79,27 @@ def split(
     ones = (np.ones((1, len(before))), np.ones((1, len(after))))
     values = _of(periods, turns[0], *ones)[0]
     each = -(-draws // _TURNS)
+    centres = np.stack([_of(periods, fits, *ones)[0] for fits in turns[1:]])
     found = []
-    for fits in turns[1:]:
-        centre = _of(periods, fits, *ones)[0]
+    for fits, centre in zip(turns[1:], centres, strict=True):
         rows = _counts(each, len(before), random), _counts(each, len(after), random)
-        # Around the estimate: the fits to bootstrapped rows are a little off, all alike.
-        found.append(_of(periods, fits, *rows) - centre)
-        found[-1] += centre - np.mean([_of(periods, one, *ones)[0] for one in turns[1:]], axis=0)
+        found.append(_of(periods, fits, *rows) - centre + _between(centres, each, random))
     gap = before.error - turns[0][1].loss[0]
     optimism = float(gap.mean() / max(gap.std() / np.sqrt(len(gap)), 1e-300))
     return Split(values, values + np.concatenate(found)[:draws], turns[0][1], optimism)
+
+
+def _between(centres: Floats, draws: int, random: np.random.Generator) -> Floats:
+    """How far off fits of the old law are, `[draw, 5]`.
+
+    Around their mean, for fits to bootstrapped rows are a little off, all alike. So few of them
+    say little of their spread: a t law, all parts moving as they did together.
+    """
+    freedom = len(centres) - 1
+    along = random.standard_normal((draws, len(centres)))
+    along *= np.sqrt(freedom / random.chisquare(freedom, (draws, 1)))
+    found: Floats = along @ (centres - centres.mean(0)) / np.sqrt(freedom)
+    return found
 
 
 def _counts(draws: int, rows: int, random: np.random.Generator) -> Floats:
