@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalsys.audit.subject import Subject
+from causalsys.data.levels import written
 from causalsys.scm.supports import Categorical
 
 Of = Literal["prediction", "error"]
@@ -66,14 +67,7 @@ class Outcome:
 
 
 def _as_given(column: NDArray[Any], support: object) -> NDArray[Any]:
-    """Levels as users write them; text levels as objects, which estimators expect."""
-    if not isinstance(support, Categorical):
-        return column
-    levels = support.levels or ()
-    text = any(isinstance(level, str) for level in levels)
-    table = np.asarray(levels, dtype=object) if text else np.asarray(levels)
-    found: NDArray[Any] = table[column.astype(np.int64)]
-    return found
+    return written(column, support) if isinstance(support, Categorical) else column
 
 
 __all__ = ["Of", "Outcome"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from causalsys.data.levels import written
 from causalsys.errors import NotIdentifiedError
 from causalsys.fit.fitted import Fitted
 from causalsys.query.ask import counterfactual
@@ -74,9 +75,9 @@ def latent_columns(
             continue
         support = fitted.schema.supports[name]
         if isinstance(support, Categorical):
-            levels = np.asarray(support.levels, dtype=object)
-            share = np.stack([(draws == at).mean(axis=0) for at in range(len(levels))])
-            found[name] = levels[share.argmax(axis=0)]
+            levels = range(support.cardinality)
+            share = np.stack([(draws == at).mean(axis=0) for at in levels])
+            found[name] = written(share.argmax(axis=0), support)
         else:
             found[name] = draws.mean(axis=0)
     return found, tuple(notes)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from causalsys.audit.subject import Period, Subject
 from causalsys.audit.survive_latents import logged_before
+from causalsys.data.levels import written
 from causalsys.errors import CausalSysError, NotIdentifiedError
 from causalsys.fit.fitted import Fitted
 from causalsys.query.answer import Answer
@@ -138,8 +139,7 @@ def inputs_in(
         values = moved[name][:samples].ravel()
         support = subject.fitted.schema.supports[name]
         if isinstance(support, Categorical):
-            levels = pd.Series(list(support.levels or ()))
-            columns[name] = levels.iloc[values.astype(int)].reset_index(drop=True)
+            columns[name] = written(values, support)
         else:
             columns[name] = values
     return subject.predictor.predict(pd.DataFrame(columns)).reshape(samples, len(period))

@@ -1,11 +1,13 @@
-"""From a level as users and files write it to its code."""
+"""From a level as users and files write it to its code, and back."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from causalsys.scm.supports import Boolean, Categorical
 
@@ -29,6 +31,22 @@ def coder(support: Categorical) -> Callable[[object], int]:
             return -1
 
     return code
+
+
+def written(codes: NDArray[Any], support: Categorical) -> NDArray[Any]:
+    """Levels as users write them, of any shape; text as objects, which estimators expect.
+
+    Example:
+        >>> written(np.array([1.0, 0.0]), Categorical(["off", "on"]))
+        array(['on', 'off'], dtype=object)
+        >>> written(np.array([1, 0]), Boolean())
+        array([ True, False])
+    """
+    levels = support.levels or ()
+    text = any(isinstance(level, str) for level in levels)
+    table = np.asarray(levels, dtype=object) if text else np.asarray(levels)
+    found: NDArray[Any] = table[codes.astype(np.int64)]
+    return found
 
 
 def plain(value: object) -> object:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -26,6 +27,9 @@ from causalsys.engine.base import one_thread
 from causalsys.errors import EvidenceError
 from causalsys.fit.fitted import Fitted
 from causalsys.query.asked import count, fitted_model, share
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @one_thread()
@@ -117,11 +121,8 @@ def _inputs(fitted: Fitted, target: str | None) -> tuple[str, ...]:
     return tuple(n.name for n in nodes if n.learned and n.kind != "latent" and n.name not in left)
 
 
-def _read(fitted: Fitted, frame: object, names: Sequence[str]) -> Table:
+def _read(fitted: Fitted, frame: pd.DataFrame, names: Sequence[str]) -> Table:
     """The rows with their inputs, and what follows from them."""
-    import pandas as pd
-
-    assert isinstance(frame, pd.DataFrame)
     nodes = fitted.declaration.nodes
     unseen = {n for n in nodes if nodes[n].learned and n not in names}
     return read(

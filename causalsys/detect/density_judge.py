@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from causalsys.data.levels import written
 from causalsys.data.table import Table
 from causalsys.detect.density_states import Reading, States, beyond, states_of
 from causalsys.detect.loss import Values
@@ -218,9 +219,7 @@ class Judge:
             if isinstance(support, Categorical):
                 hits = torch.zeros(support.cardinality, share.shape[1], dtype=share.dtype)
                 hits.index_add_(0, states.codes[name], share)
-                levels = np.array(support.levels, dtype=object) if support.levels else None
-                code = hits.argmax(0).numpy()
-                found[name] = code.astype(np.float64) if levels is None else levels[code]
+                found[name] = written(hits.argmax(0).numpy(), support)
             elif value.dim() == 2:
                 found[name] = (share * value).sum(0).numpy()
         return found

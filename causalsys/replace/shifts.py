@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from causalsys.data.levels import written
 from causalsys.data.table import Layout
 from causalsys.detect.loss import real_numbers
 from causalsys.errors import InterventionError, UnknownNameError
@@ -152,7 +152,7 @@ def draw(fitted: Fitted, rows: int, *, do: Mapping[str, Any], seed: int) -> pd.D
         size = support.size or 1
         value = values[name].numpy()
         if isinstance(support, Categorical):
-            value = np.asarray(support.levels, dtype=object)[value.astype(int)]
+            value = written(value, support)
         for i in range(size):
             label = f"{name}_{i}" if support.size else name
             columns[label] = value[:, i] if support.size else value
