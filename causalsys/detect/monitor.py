@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _WIDE = 0.45
 """A mean of ranks that may go so far leaves nothing to be seen."""
+_FAR = 0.75
+"""From so many deviations on, what is tolerated is said."""
 
 
 @one_thread()
@@ -341,15 +343,30 @@ def _left_out(wanted: Sequence[str], chosen: Sequence[str]) -> list[str]:
 
 
 def _blind(tolerances: Mapping[str, Mapping[int, tuple[float, ...]]]) -> list[str]:
-    wide = [
-        name for name, windows in tolerances.items() if all(w[0] >= _WIDE for w in windows.values())
-    ]
-    if not wide:
-        return []
-    return [
-        f"{', '.join(wide)} drifted so much in the normal period that no shift of it can be told "
-        "from that: give a longer normal period."
-    ]
+    """What cannot be seen, for drift is tolerated that far: no alarm is then no all-clear."""
+    from scipy.special import ndtri
+
+    least = {name: min(w[0] for w in windows.values()) for name, windows in tolerances.items()}
+    wide = [name for name, rank in least.items() if rank >= _WIDE]
+    # A normal law that moves so many deviations moves its mean rank so far.
+    moves = {
+        name: math.sqrt(2) * float(ndtri(0.5 + min(rank, _WIDE))) for name, rank in least.items()
+    }
+    some = {name: far for name, far in moves.items() if far >= _FAR and name not in wide}
+    notes = []
+    if wide:
+        notes.append(
+            f"{', '.join(wide)} drifted so much in the normal period that no shift of it can be "
+            "told from that: give a longer normal period."
+        )
+    if some:
+        told = ", ".join(f"{name} {far:.1f}" for name, far in some.items())
+        notes.append(
+            "So far a variable may move, in standard deviations of its noise, and raise no alarm, "
+            f"since so few normal rows do not rule out that it drifts: {told}. Give a longer "
+            "normal period, or drift=False where nothing drifts."
+        )
+    return notes
 
 
 __all__ = ["monitor"]

@@ -220,3 +220,18 @@ def test_models_with_lags_are_refused() -> None:
     frame = pd.DataFrame({"trace": 0, "step": range(200), "load": load, "delay": load[::-1]})
     with pytest.raises(QueryError, match="states or lags"):
         monitor(Lagged.fit(frame, ensemble=1), frame, normal=frame)
+
+
+def test_what_few_normal_rows_leave_unseen_is_said() -> None:
+    class Plain(cs.SCM):
+        speed = cs.Observed(cs.Real())
+
+    random = np.random.default_rng(0)
+    fitted = Plain.fit({"speed": random.normal(size=400)})
+    normal = pd.DataFrame({"speed": random.normal(size=200)})
+    later = pd.DataFrame({"speed": random.normal(size=300)}, index=range(200, 500))
+    told = " ".join(monitor(fitted, later, normal=normal, folds=0).notes)
+    assert "in standard deviations of its noise" in told
+    assert "speed" in told
+    still = monitor(fitted, later, normal=normal, folds=0, drift=False)
+    assert not any("standard deviations" in note for note in still.notes)
