@@ -11,25 +11,17 @@ import pandas as pd
 
 import causalsys as cs
 from benchmarks.lines import Line
+from case_studies.vm_noise.incumbent import LogLinear, relative
 from causalsys.detect.monitor import monitor
 from causalsys.detect.monitoring import Alarm, Monitoring
 from causalsys.detect.watch import watch
+from models.vm_noise import INPUTS, TARGET
 
 NAME = "alarm"
 FIRST = 1000
 """Reported seeds start here; defaults were chosen on seeds below."""
 _NORMAL, _LATER, _CHANGE = 4000, 5000, 1000
 _RATE = 0.1
-_BENCHMARKS = (
-    "redis_get_rps",
-    "syscall_ops",
-    "cache_ops",
-    "memory_bandwidth_mib_s",
-    "memory_latency_ns",
-    "process_create_us",
-    "memcpy_gb_s",
-)
-_TARGET = "postgres_ro_tps"
 _BEGIN = pd.Timestamp("2023-11-01", tz="UTC")
 
 Rows = np.ndarray
@@ -183,24 +175,17 @@ def _real(folder: Path) -> list[Line]:
         if not file.is_file():
             continue
         rows = pd.read_parquet(file).sort_values("started").set_index("started")
-        logs = rows[[*_BENCHMARKS, _TARGET]].apply(np.log)
-        normal, later = logs[logs.index < _BEGIN], logs[logs.index >= _BEGIN]
+        before = rows.index < _BEGIN
+        incumbent = LogLinear.fit(rows[before])
+        error = relative(rows[TARGET].to_numpy(), incumbent.predict(rows))
+        logs = rows[[*INPUTS, TARGET]].apply(np.log)
+        normal, later = logs[before], logs[~before]
         fitted = _Machine.fit(normal, ensemble=1)
-        for nodes in ([_TARGET], None):
-            errors = {"error": (_errors(normal, normal), _errors(normal, later))}
+        for nodes in ([TARGET], None):
+            errors = {"error": (error[before], error[~before])}
             found = monitor(fitted, later, normal=normal, nodes=nodes, errors=errors)
             lines += _told(where, "all nodes" if nodes is None else "target and error", found)
     return lines
-
-
-def _errors(normal: pd.DataFrame, rows: pd.DataFrame) -> Rows:
-    """The relative error of the log-linear regression that was fitted to the normal rows."""
-
-    def columns(frame: pd.DataFrame) -> Rows:
-        return np.c_[np.ones(len(frame)), frame[list(_BENCHMARKS)]]
-
-    weight = np.linalg.lstsq(columns(normal), normal[_TARGET], rcond=None)[0]
-    return np.abs(np.expm1(columns(rows) @ weight - rows[_TARGET].to_numpy()))
 
 
 def _days(alarm: Alarm) -> float:
@@ -215,7 +200,7 @@ def _told(where: str, which: str, found: Monitoring) -> list[Line]:
         count = len(found.alarms)
         return [Line(NAME, f"{where}, {which}: alarms", count, "0", count == 0, note)]
     lines = []
-    for node in (_TARGET, "error"):
+    for node in (TARGET, "error"):
         first = found.first(node)
         days = float("nan") if first is None else _days(first)
         lines.append(
