@@ -24,7 +24,7 @@ class Slice:
         inside: The mean error in it.
         outside: The mean error of the other rows.
         difference: `inside - outside`.
-        interval: Of the difference.
+        interval: Of the difference; wider the more slices were tested for each that is named.
         effect: Cohen's d: the difference in pooled standard deviations.
         p: Of the claim that it is no worse than the rest, corrected for all slices tested.
         share: Its share of the rows.
@@ -76,7 +76,7 @@ class Slices:
         tested: How many were tested.
         rows: How many rows were searched, and how many tested.
         level: The chance that any slice is named where none is worse than the rest.
-        probability: That of the intervals.
+        probability: The share of the intervals of named slices that hold, on average.
         notes: What was left out, in sentences.
         assumptions: What all of this rests on.
     """
