@@ -37,6 +37,11 @@ _TIMED = 200
 """Rows that are predicted to take the time."""
 LOGGED, DRAWN = "as logged", "drawn by the model"
 
+_OF_THE_MODEL = (
+    "Intervals of rows that the model draws take the fitted model as true: how far off its "
+    "parameters are is not in them."
+)
+
 
 @dataclass(frozen=True)
 class Contender:
@@ -143,7 +148,7 @@ def compare(
         loss.name,
         level,
         name,
-        (*both[0].face.notes, *both[1].face.notes),
+        (*both[0].face.notes, *both[1].face.notes, _OF_THE_MODEL),
     )
 
 

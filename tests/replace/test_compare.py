@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+import causalsys as cs
 from causalsys.errors import (
     EvidenceError,
     InterventionError,
@@ -168,3 +169,20 @@ def test_a_shift_of_nothing_is_refused() -> None:
         Shift("nothing")
     with pytest.raises(InterventionError, match="finite"):
         Shift.noise("load", scale=-1.0)
+
+
+def test_it_says_that_intervals_of_drawn_rows_take_the_model_as_true() -> None:
+    class Plain(cs.SCM):
+        load = cs.Observed(cs.Real())
+        delay = cs.Observed(cs.Real(), parents=["load"], mechanism=cs.Linear())
+
+    random = np.random.default_rng(0)
+    load = random.normal(size=200)
+    data = pd.DataFrame({"load": load, "delay": load + random.normal(size=200)})
+    fitted = Plain.fit(data, ensemble=2)
+    found = cs.compare(_zero, _zero, data, fitted=fitted, target="delay", inputs=["load"])
+    assert "take the fitted model as true" in str(found)
+
+
+def _zero(frame: pd.DataFrame) -> np.ndarray:
+    return np.zeros(len(frame))
