@@ -12,9 +12,9 @@ import pandas as pd
 import causalsys as cs
 from case_studies.vm_noise.incumbent import Floats, LogLinear, relative
 from case_studies.vm_noise.watch import alarms
-from causalsys.audit.audit import Audit
 from causalsys.audit.explain_result import Explanation
 from causalsys.audit.survive_result import AuditedSlices
+from causalsys.audit.verbs import Audit
 from causalsys.detect.monitoring import Alarm
 from causalsys.errors import CausalSysError
 from causalsys.replace.replay import Replay, RetrainingRule, replay

@@ -202,3 +202,17 @@ def test_an_unknown_loss_is_refused(fitted: cs.FittedSCM) -> None:
 def test_what_is_not_fitted_is_refused() -> None:
     with pytest.raises(QueryError, match="Service, which is not fitted"):
         audit(Service, lambda r: r.load, target="latency")  # type: ignore[arg-type]
+
+
+def test_a_model_with_a_choice_whose_rule_is_unknown_can_be_audited() -> None:
+    class Server(cs.SCM):
+        load = cs.Observed(cs.Real(), mechanism=cs.Linear())
+        path = cs.Decision(cs.Categorical(["near", "far"]), [load], mechanism=cs.Logged())
+        delay = cs.Observed(cs.Real(), parents=[load, path], mechanism=cs.Linear())
+
+    rng = np.random.default_rng(0)
+    load, far = rng.normal(size=200), rng.integers(0, 2, 200)
+    rows = pd.DataFrame({"load": load, "path": np.array(["near", "far"])[far]})
+    rows["delay"] = load + far + rng.normal(size=200)
+    audited = audit(Server.fit(rows, ensemble=1), lambda r: r["load"], target="delay")
+    assert audited.subject.period(rows).prediction.tolist() == load.tolist()
