@@ -25,11 +25,15 @@ def least_log_scale(mechanism: Additive, value: Tensor, parents: Parents) -> Ten
         mechanism: The fitted mechanism.
         value: The variable, `[1, row]`.
         parents: Its causes, latents the same in all rows.
+
+    Returns:
+        As the fitted log scale is shaped, `[member, 1 or level]`: levels may have noise scales
+        of their own.
     """
     rest = mechanism.line(value) - mechanism.location(parents)
     least = 0.5 * (LEAST_NOISE * _left(rest, mechanism.columns(parents))).log()
     # A fit whose noise is smaller already is not asked for more.
-    return torch.minimum(least, mechanism.state["log_scale"].reshape(()) - 0.02)
+    return torch.minimum(least, mechanism.state["log_scale"] - 0.02)
 
 
 def above(raw: Tensor, floor: Tensor) -> Tensor:

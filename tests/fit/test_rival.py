@@ -15,7 +15,8 @@ from causalsys.fit.district import scope_nodes
 from causalsys.fit.joint import Scope
 from causalsys.fit.rival import Part
 from causalsys.fit.rival_guide import follow
-from causalsys.fit.rival_noise import LEAST_NOISE
+from causalsys.fit.rival_noise import LEAST_NOISE, least_log_scale
+from causalsys.mechanisms.additive import Additive
 from causalsys.query.intervention import as_intervention
 from causalsys.query.likelihood import row_log_prob
 from causalsys.query.smooth import Outcome
@@ -164,3 +165,22 @@ def test_the_expected_outcome_is_what_draws_average_to(outcome: str) -> None:
     mean = float(asked.expected(fitted.mechanisms, []).mean())
     drawn = fitted.sample(40_000, do={"x": 1.5}).draws(outcome).values
     assert mean == pytest.approx(drawn.mean(), abs=0.1 * drawn.std())
+
+
+def test_the_least_noise_of_a_variable_with_noise_scales_by_level_is_one_to_a_level() -> None:
+    class Shops(cs.SCM):
+        size = cs.Observed(cs.Categorical(["small", "large"]))
+        sales = cs.Observed(cs.Real(), parents=[size], mechanism=cs.Linear(scale_by="size"))
+
+    rng = np.random.default_rng(0)
+    large = np.arange(200) % 2
+    sales = np.where(large, 3.0, 0.01) * rng.normal(size=200)
+    rows = {"size": np.array(["small", "large"])[large], "sales": sales}
+    mechanism = Shops.fit(rows, ensemble=1).mechanism("sales")
+    assert isinstance(mechanism, Additive)
+    parents = {"size": torch.from_numpy(large)[None]}
+    floor = least_log_scale(mechanism, torch.from_numpy(sales)[None], parents)
+    assert floor.shape == mechanism.state["log_scale"].shape == (1, 2)
+    # No fit is asked for more noise than it has; a quiet level has a floor of its own.
+    assert bool((floor < mechanism.state["log_scale"]).all())
+    assert float(floor[0, 0]) < float(floor[0, 1]) - 1
