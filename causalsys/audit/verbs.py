@@ -217,6 +217,10 @@ class Audit:
             >>> found = audited.explain_row({"load": 0.0, "queue": 4.0, "delay": 8.0})
             >>> found.smallest.names
             ('queue',)
+
+        Source: Wachter, Mittelstadt and Russell, "Counterfactual explanations without opening the
+        black box" (Harvard JOLT 2018), with changes of noises and by a causal model, as Karimi,
+        Schölkopf and Valera ask for (FAccT 2021).
         """
         return explain_row(self.subject, row, tolerance=tolerance, seed=seed)
 
@@ -256,6 +260,23 @@ class Audit:
             QueryError: An argument is outside what it can be.
             UnknownNameError: A node is not in the model.
             PredictorError: The predictor fails on the rows.
+
+        Example:
+            >>> import causalsys as cs, numpy as np, pandas as pd
+            >>> from causalsys.audit.audit import audit
+            >>> class Chain(cs.SCM):
+            ...     load = cs.Observed(cs.Real(), mechanism=cs.Linear())
+            ...     delay = cs.Observed(cs.Real(), parents=[load], mechanism=cs.Linear())
+            >>> rng = np.random.default_rng(0)
+            >>> load = rng.normal(size=1200)
+            >>> rows = pd.DataFrame({"load": load, "delay": 2 * load + rng.normal(size=1200)})
+            >>> rows.loc[1000:, "delay"] += 3.0
+            >>> audited = audit(
+            ...     Chain.fit(rows[:300]), lambda r: 2 * r["load"], target="delay", inputs=["load"]
+            ... )  # The rows from 300 on were not fitted: no folds are needed.
+            >>> found = audited.monitor(rows[900:], normal=rows[300:900], folds=0)
+            >>> [alarm.node for alarm in found.alarms]
+            ['delay', 'error']
         """
         return watching(
             self.subject,

@@ -92,6 +92,8 @@ def spread_of(given: ArrayLike | None, like: Values) -> Values:
 
 def groups_of(given: Sequence[object] | ArrayLike, like: Values) -> Groups:
     """A group for each row."""
+    import pandas as pd
+
     groups = np.asarray(given)
     if groups.ndim != 1:
         raise EvidenceError(
@@ -99,7 +101,7 @@ def groups_of(given: Sequence[object] | ArrayLike, like: Values) -> Groups:
         )
     check_rows("group", np.zeros(len(groups)), like)
     # A missing value is unlike itself too, so that no calibration row would be of its group.
-    missing = sum(each is None or each != each for each in groups.tolist())
+    missing = int(pd.isna(groups).sum())
     if missing:
         raise EvidenceError(
             "group", found=f"{missing} rows without one", mend="Give them one, or leave them out."

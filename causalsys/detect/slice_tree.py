@@ -19,7 +19,6 @@ class Encoded:
     Attributes:
         matrix: `[row, feature]`: numbers (missing ones at their median), and 0 or 1 for each
             level and for "missing".
-        below: What it means that a feature is at most a threshold; None for nothing that helps.
         names: The column of each feature of numbers; None where the feature is 0 or 1.
         ones: What a feature of 0 or 1 says where it is 1.
     """

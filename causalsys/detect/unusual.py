@@ -75,21 +75,16 @@ class Unusual:
         """One row per row: p-values, also adjusted for the number of rows, alarms and states."""
         import pandas as pd
 
-        words = {(False, False): "", (True, False): "input", (False, True): "latent state"}
-        alarm = [
-            words.get((bool(a), bool(b)), "input and latent state")
-            for a, b in zip(self.input_alarm, self.latent_alarm, strict=True)
-        ]
-        outside = [
-            ", ".join(name for name, flags in self.beyond.items() if flags[row])
-            for row in range(len(self.index))
-        ]
+        words = np.array(["", "input", "latent state", "input and latent state"], dtype=object)
+        outside = np.full(len(self.index), "", dtype=object)
+        for name, flags in self.beyond.items():
+            outside[flags] += np.where(outside[flags] == "", name, f", {name}")
         columns: dict[str, object] = {
             "input": self.input,
             "latent": self.latent,
             "input_adjusted": adjusted(self.input),
             "latent_adjusted": adjusted(self.latent),
-            "alarm": alarm,
+            "alarm": words[self.input_alarm + 2 * self.latent_alarm],
             "beyond": outside,
         }
         return pd.DataFrame({**columns, **self.states}, index=self.index)

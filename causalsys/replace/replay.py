@@ -136,6 +136,22 @@ def replay(
         DataError: There is no frame, or no dates.
         QueryError: An argument cannot be used.
         EvidenceError: Rows out of order, too few labelled, or a value that is no finite number.
+
+    Example:
+        Five rows a day; from day 40 on every delay is three times what it was.
+
+        >>> import pandas as pd
+        >>> rng, day = np.random.default_rng(0), np.arange(400) // 5
+        >>> rows = pd.DataFrame({"time": pd.Timestamp("2026-01-01") + pd.to_timedelta(day, "D")})
+        >>> rows["load"] = rng.uniform(1, 2, 400)
+        >>> rows["delay"] = np.where(day < 40, 3.0, 9.0) * rng.uniform(0.95, 1.05, 400)
+        >>> rule = RetrainingRule(budget=20, horizon=40)
+        >>> found = replay(rows, target="delay", inputs=["load"], time="time", labelled=100,
+        ...                alarm=210, rule=rule)
+        >>> bool(found.loss[200:205].mean() > 0.5), bool(found.loss[300:].mean() < 0.1)
+        (True, True)
+        >>> len(found.bought) <= 20
+        True
     """
     for name, given, kind in (("rule", rule, RetrainingRule), ("ways", ways or Ways(), Ways)):
         if not isinstance(given, kind):

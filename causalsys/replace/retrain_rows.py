@@ -75,6 +75,14 @@ def choose_rows(
     Raises:
         EvidenceError: Shapes do not fit, or a value is no finite number.
         QueryError: `count` is below 1 or above the number of rows.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> load, residual = rng.normal(size=(500, 1)), rng.normal(size=500)
+        >>> residual[:20] += 8.0
+        >>> chosen = choose_rows(load, residual, count=40, misbehaves=np.arange(500) < 20)
+        >>> len(chosen.rows), int((chosen.rows < 20).sum())
+        (40, 20)
     """
     design, left = _checked(inputs, residual)
     rows = len(left)
