@@ -42,7 +42,7 @@ def _months(ax: Axes, study: Study) -> None:
     if study.alarms:
         at = list(table.index).index(f"{pd.Timestamp(str(study.alarms[0].label)):%Y-%m}")
         ax.axvline(at, color="grey", linestyle=":", label="month of the alarm")
-    ax.legend(frameon=False)
+    ax.legend(frameon=True, framealpha=0.9, edgecolor="none")
     ax.set_title("Error by month")
 
 
@@ -58,7 +58,7 @@ def _over_time(ax: Axes, study: Study) -> None:
             label="estimated begin",
         )
     if study.alarms:
-        ax.legend(frameon=False)
+        ax.legend(frameon=True, framealpha=0.9, edgecolor="none")
     ax.tick_params(axis="x", rotation=60)
     ax.set_ylabel("Postgres throughput (1000 transactions/s)")
     ax.set_title("What each machine reached")
@@ -90,7 +90,7 @@ def _memory(ax: Axes, study: Study) -> None:
     ax.set_xlim(*np.quantile(rows["memory_latency_ns"], [0.001, 0.999]))
     ax.set_xlabel("memory latency (ns)")
     ax.set_ylabel("Postgres throughput (1000 transactions/s)")
-    ax.legend(frameon=False, markerscale=4)
+    ax.legend(frameon=True, framealpha=0.9, edgecolor="none", markerscale=4)
     ax.set_title("The same memory latency, another throughput")
 
 
@@ -110,5 +110,5 @@ def _bought(ax: Axes, study: Study) -> None:
     ax.tick_params(axis="x", rotation=60)
     ax.set_ylim(0, 120)
     ax.set_ylabel("relative error of the replacement (%)")
-    ax.legend(frameon=False, loc="upper left")
+    ax.legend(frameon=True, framealpha=0.9, edgecolor="none", loc="upper left")
     ax.set_title("Where labels were bought")
