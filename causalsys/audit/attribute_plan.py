@@ -19,7 +19,7 @@ from torch import Tensor
 from causalsys.data.schema import Schema
 from causalsys.mechanisms.base import Mechanism
 from causalsys.scm.declaration import Node
-from causalsys.scm.evaluate import call
+from causalsys.scm.evaluate import computed
 from causalsys.scm.supports import Categorical
 
 
@@ -169,13 +169,7 @@ def _free(
     """A variable by itself: `[world, row * draw]` of an equation, `[world, 1, ...]` of a law."""
     supports = schema.supports
     if node.function is not None:
-        return call(
-            node.function,
-            list(parents.values()),
-            name=node.name,
-            support=supports[node.name],
-            supports=[supports[ref.name] for ref in node.parents],
-        )
+        return computed(node, list(parents.values()), supports=supports)
     mechanism, noise = mechanisms[node.name], drawn[node.name]
     wide = noise[None].expand(rows, *noise.shape).reshape(1, 1, -1, *noise.shape[1:])
     # The laws have an axis of members before that of rows.

@@ -22,7 +22,7 @@ from causalsys.audit.subject import Subject
 from causalsys.data.table import Table
 from causalsys.fit.abduct import Abducted, abduct
 from causalsys.scm.declaration import Node
-from causalsys.scm.evaluate import call
+from causalsys.scm.evaluate import computed
 from causalsys.scm.specs import Logged
 from causalsys.scm.supports import Categorical
 
@@ -200,14 +200,7 @@ class Twin:
 
     def _computed(self, node: Node, known: Mapping[str, Tensor]) -> Tensor:
         supports = self.subject.fitted.schema.supports
-        assert node.function is not None
-        value = call(
-            node.function,
-            [known[ref.name] for ref in node.parents],
-            name=node.name,
-            support=supports[node.name],
-            supports=[supports[ref.name] for ref in node.parents],
-        )
+        value = computed(node, [known[ref.name] for ref in node.parents], supports=supports)
         return value.long() if isinstance(supports[node.name], Categorical) else value
 
 

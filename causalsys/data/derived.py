@@ -19,7 +19,7 @@ from causalsys.data.left import as_left
 from causalsys.data.table import Table
 from causalsys.errors import CausalSysError, DataError, OutsideSupportError
 from causalsys.scm.declaration import Node, ParentRef
-from causalsys.scm.evaluate import call, first_outside
+from causalsys.scm.evaluate import computed, first_outside
 from causalsys.scm.structure import Structure
 from causalsys.scm.supports import Categorical
 
@@ -161,14 +161,11 @@ class _Derivation:
         rows = rows[~unknown]
         if not len(rows):
             return
-        assert node.function is not None
         support = self.supports[node.name]
-        value = call(
-            node.function,
+        value = computed(
+            node,
             [self._argument(parent, rows) for parent in node.parents],
-            name=node.name,
-            support=support,
-            supports=[self.supports[parent.name] for parent in node.parents],
+            supports=self.supports,
             refusal=self.refusal,
         )
         # What was imputed is drawn, and a rare draw must not end a fit.

@@ -16,7 +16,7 @@ from causalsys.data.schema import Schema
 from causalsys.data.table import Layout, Table
 from causalsys.errors import CausalSysError, DataError
 from causalsys.scm.declaration import Node
-from causalsys.scm.evaluate import call
+from causalsys.scm.evaluate import computed
 
 
 def left(
@@ -42,7 +42,6 @@ def left(
     Raises:
         CausalSysError: The transition fails.
     """
-    assert node.function is not None
     arguments = []
     for parent in node.parents:
         value = values[parent.name]
@@ -50,14 +49,7 @@ def left(
             axis = value.dim() - (2 if schema.supports[parent.name].size else 1)
             value = layout.earlier(value, parent.lag - 1, initial=parent.initial, row_axis=axis)
         arguments.append(value)
-    return call(
-        node.function,
-        arguments,
-        name=node.name,
-        support=schema.supports[node.name],
-        supports=[schema.supports[parent.name] for parent in node.parents],
-        refusal=refusal,
-    )
+    return computed(node, arguments, supports=schema.supports, refusal=refusal)
 
 
 def as_left(

@@ -17,7 +17,7 @@ from causalsys.mechanisms.base import Mechanism
 from causalsys.mechanisms.chain import ChainMechanism
 from causalsys.mechanisms.lasting_normal import LastingNormalMechanism
 from causalsys.scm.declaration import Node
-from causalsys.scm.evaluate import call
+from causalsys.scm.evaluate import computed
 
 
 @dataclass(frozen=True)
@@ -167,11 +167,4 @@ class Scope:
 
     def compute(self, node: Node, parents: Mapping[str, Tensor]) -> Tensor:
         """The value of an equation."""
-        assert node.function is not None
-        return call(
-            node.function,
-            list(parents.values()),
-            name=node.name,
-            support=self.schema.supports[node.name],
-            supports=[self.schema.supports[ref.name] for ref in node.parents],
-        )
+        return computed(node, list(parents.values()), supports=self.schema.supports)

@@ -10,7 +10,7 @@ from causalsys.errors import QueryError
 from causalsys.fit.fitted import Fitted
 from causalsys.fit.program import unlike
 from causalsys.mechanisms.law import MechanismLaw
-from causalsys.scm.evaluate import call
+from causalsys.scm.evaluate import computed
 
 
 def program(fitted: Fitted, rows: int) -> dict[str, Tensor]:
@@ -47,13 +47,7 @@ def program(fitted: Fitted, rows: int) -> dict[str, Tensor]:
                 )
                 values[node.name] = pyro.sample(node.name, law)
                 continue
-            value = call(
-                node.function,
-                list(parents.values()),
-                name=node.name,
-                support=supports[node.name],
-                supports=[supports[ref.name] for ref in node.parents],
-            )
+            value = computed(node, list(parents.values()), supports=supports)
             size = supports[node.name].size
             values[node.name] = pyro.deterministic(node.name, value, event_dim=1 if size else 0)
     return values

@@ -20,7 +20,7 @@ from causalsys.mechanisms.base import Mechanism
 from causalsys.mechanisms.count import CountMechanism
 from causalsys.query.intervention import Intervention, Situation
 from causalsys.scm.declaration import Node
-from causalsys.scm.evaluate import call
+from causalsys.scm.evaluate import computed
 from causalsys.scm.order import causal_order, reached
 from causalsys.scm.supports import Categorical
 
@@ -130,13 +130,7 @@ class _Sweep:
         """What a variable would be by itself, under what changed above it."""
         parents = {ref.key: self._now(ref.name) for ref in node.parents}
         if node.function is not None:
-            return call(
-                node.function,
-                list(parents.values()),
-                name=node.name,
-                support=self.supports[node.name],
-                supports=[self.supports[ref.name] for ref in node.parents],
-            )
+            return computed(node, list(parents.values()), supports=self.supports)
         mechanism = self.mechanisms[node.name]
         if isinstance(mechanism, CountMechanism):
             log_mean, _ = mechanism._law(parents)

@@ -24,7 +24,7 @@ from causalsys.query.behaviour import Behaviour
 from causalsys.query.intervention import Intervention, Situation
 from causalsys.query.rollout import Rollout
 from causalsys.scm.declaration import Node, ParentRef
-from causalsys.scm.evaluate import call
+from causalsys.scm.evaluate import computed
 from causalsys.scm.order import causal_order, reached, some_cycle
 from causalsys.scm.supports import Categorical
 
@@ -230,13 +230,7 @@ class _Cell:
                 return self._natural
             parents = {ref.key: self._parent(ref) for ref in node.parents}
             if node.function is not None:
-                value = call(
-                    node.function,
-                    list(parents.values()),
-                    name=node.name,
-                    support=supports[node.name],
-                    supports=[supports[ref.name] for ref in node.parents],
-                )
+                value = computed(node, list(parents.values()), supports=supports)
             else:
                 noise = self.plan.noise_of(node, self.rows)
                 value = self.plan.mechanisms[node.name].push(noise, parents)

@@ -39,7 +39,7 @@ from causalsys.replace.points import normal_points
 from causalsys.replace.predictive import Predictive
 from causalsys.replace.shifts import drawn
 from causalsys.scm.declaration import Node
-from causalsys.scm.evaluate import call
+from causalsys.scm.evaluate import computed
 from causalsys.scm.supports import Categorical, Support
 
 if TYPE_CHECKING:
@@ -112,13 +112,10 @@ class Surface:
         """A parent's value: set, or by its equation over what is set."""
         if name not in values:
             node = self.fitted.declaration.nodes[name]
-            assert node.function is not None
-            values[name] = call(
-                node.function,
+            values[name] = computed(
+                node,
                 [self._value(ref.name, values) for ref in node.parents],
-                name=name,
-                support=self.fitted.schema.supports[name],
-                supports=[self.fitted.schema.supports[ref.name] for ref in node.parents],
+                supports=self.fitted.schema.supports,
             )
         return values[name]
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from causalsys.data.schema import Schema
 from causalsys.rootcause.shapley import distinct
 from causalsys.scm.declaration import Node
-from causalsys.scm.evaluate import call
+from causalsys.scm.evaluate import computed
 from causalsys.scm.supports import Categorical
 
 
@@ -151,13 +151,7 @@ class Sweep:
         for node in self.nodes:
             cell = Cell(node, plan.places[node.name], values)
             if node.function is not None:
-                value = call(
-                    node.function,
-                    list(cell.parents().values()),
-                    name=node.name,
-                    support=supports[node.name],
-                    supports=[supports[ref.name] for ref in node.parents],
-                )
+                value = computed(node, list(cell.parents().values()), supports=supports)
             else:
                 value = valued(cell)
             values[node.name] = (

@@ -12,7 +12,7 @@ from causalsys.data.table import Table
 from causalsys.fit.fitted import Fitted
 from causalsys.mechanisms.base import Mechanism
 from causalsys.scm.declaration import Node
-from causalsys.scm.evaluate import call
+from causalsys.scm.evaluate import computed
 from causalsys.scm.supports import Boolean, Categorical
 
 
@@ -81,12 +81,10 @@ class Model:
         """
         support = self.fitted.schema.supports[node.name]
         if node.function is not None:
-            value = call(
-                node.function,
+            value = computed(
+                node,
                 [parents[ref.key] for ref in node.parents],
-                name=node.name,
-                support=support,
-                supports=[self.fitted.schema.supports[ref.name] for ref in node.parents],
+                supports=self.fitted.schema.supports,
             )
             return numbers(value, self.usual.get(node.name), support)
         mechanism = self.fitted.mechanism(node.name)

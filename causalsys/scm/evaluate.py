@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ from torch import Tensor
 from causalsys.errors import CausalSysError, OutsideSupportError, QueryError, brief
 from causalsys.scm.supports import Boolean, Categorical, Support
 from causalsys.scm.variables import Function
+
+if TYPE_CHECKING:
+    from causalsys.scm.declaration import Node
 
 _ROUNDING = 1e-9
 """How far outside its support a computed value may be, relative to its size."""
@@ -50,6 +53,32 @@ def call(
     ]
     shape = torch.broadcast_shapes(*lead)
     return checked(result, name=name, support=support, shape=shape, refusal=refusal)
+
+
+def computed(
+    node: Node,
+    arguments: Sequence[Tensor],
+    *,
+    supports: Mapping[str, Support],
+    refusal: type[CausalSysError] = QueryError,
+) -> Tensor:
+    """The value of an equation: `call` of its function.
+
+    Args:
+        node: A variable with a function.
+        arguments: Its parents, in the order of declaration.
+        supports: Of every variable, by name.
+        refusal: What to raise.
+    """
+    assert node.function is not None
+    return call(
+        node.function,
+        arguments,
+        name=node.name,
+        support=supports[node.name],
+        supports=[supports[parent.name] for parent in node.parents],
+        refusal=refusal,
+    )
 
 
 def evaluated(

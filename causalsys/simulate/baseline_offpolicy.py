@@ -13,9 +13,8 @@ from torch import Tensor
 
 from causalsys.data.schema import columns_of
 from causalsys.data.table import Layout
-from causalsys.errors import QueryError
 from causalsys.scm.declaration import Node
-from causalsys.scm.evaluate import call
+from causalsys.scm.evaluate import computed
 from causalsys.scm.structure import Structure
 from causalsys.scm.supports import Categorical
 from causalsys.simulate.distance import Values
@@ -210,14 +209,7 @@ def foresee(recorded: Recorded, code: int) -> Simulation | str:
                 value = layout.earlier(value, ref.lag, initial=ref.initial, row_axis=0)
             parents[ref.key] = value if ref.lag else changed.get(ref.name, value)
         if each.function is not None:
-            changed[name] = call(
-                each.function,
-                list(parents.values()),
-                name=name,
-                support=supports[name],
-                supports=[supports[ref.name] for ref in each.parents],
-                refusal=QueryError,
-            )
+            changed[name] = computed(each, list(parents.values()), supports=supports)
         elif name in recorded.expected:
             changed[name] = torch.from_numpy(
                 pushed(found, each, recorded.expected[name], parents=parents)
