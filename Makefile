@@ -62,7 +62,7 @@ bench-simulation: $(VENV)/.installed-bench ## simulated traces against the syste
 bench-rootcause: $(VENV)/.installed-bench ## root cause of simulated incidents, and PetShop's where its data are (hours)
 	@$(SOLO) $(BIN)/python -m benchmarks.rootcause
 
-bench-mispredictions: $(VENV)/.installed-bench ## generated mispredictions, and a real one where its data are (an hour)
+bench-mispredictions: $(VENV)/.installed-bench ## generated mispredictions, and a real one where its data are (half an hour)
 	@$(SOLO) $(BIN)/python -m benchmarks.mispredictions
 
 record-redis: install ## record the Redis case study again (needs redis-server)
