@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-Values = NDArray[np.float64]
+from causalsys.detect.loss import Values
 
 _COUNT = 3 / 8
 """What is added to a count below its root (Anscombe, Biometrika 1948)."""

@@ -4,8 +4,8 @@ Given the other parents, the children are a mixture of regressions (and of frequ
 likelihood is exact and whose updates have a closed form (Dempster, Laird and Rubin, JRSS B 1977).
 It has many optima, so each restart is the best of several short runs from k-means++ centres
 (Biernacki, Celeux and Govaert, CSDA 2003), then moved by swaps of classes, and run on until nothing
-more is gained. All members go on
-from the best restart, so that they mean the same by a level; level 0 is the most frequent one.
+more is gained. All members go on from the best restart, so that they mean the same by a level;
+level 0 is the most frequent one.
 """
 
 from __future__ import annotations
