@@ -21,7 +21,7 @@ import numpy as np
 from causalsys.engine.base import one_thread
 from causalsys.errors import CausalSysError, QueryError
 from causalsys.fit.fitted import Fitted
-from causalsys.query.asked import count
+from causalsys.query.asked import amount, count, fitted_model, share
 from causalsys.query.draws import Estimate
 from causalsys.replace.guarded import Guarded
 from causalsys.replace.guarded_counters import Counters
@@ -210,9 +210,11 @@ def validate_guard(
         )
     if prefer not in ("lower", "higher"):
         raise QueryError("prefer", found=repr(prefer), mend='Use "lower" or "higher".')
-    if not np.isfinite(scale) or scale < 0:
-        raise QueryError("scale", found=f"{scale!r}", mend="Give a number from 0 on.")
-    members = count(members, "members")
+    if not isinstance(failing, Mapping | None):
+        raise QueryError("failing", found=repr(failing), mend='Give {"name": traces}.')
+    fitted, level = fitted_model(fitted), share(level, "level")
+    scale, keep, lose = amount(scale, "scale"), amount(keep, "keep"), amount(lose, "lose")
+    members, seed = count(members, "members"), count(seed, "seed", least=0)
     sets = {IN_DISTRIBUTION: traces, **(failing or {})}
     if len(sets) != 1 + len(failing or {}):
         raise QueryError(

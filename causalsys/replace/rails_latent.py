@@ -17,6 +17,7 @@ from torch import Tensor
 
 from causalsys.errors import QueryError
 from causalsys.fit.fitted import Fitted
+from causalsys.query.asked import count, fitted_model, share
 from causalsys.query.policy import Past
 from causalsys.replace.rails_base import Objection, Proposal, Rail
 from causalsys.scm.declaration import Node
@@ -83,14 +84,10 @@ class Unusual(Rail):
             UnknownNameError: The model has no such variable.
             QueryError: Its noise cannot be told from what is logged, or an argument is none.
         """
-        node = _revealing(fitted, variable)
-        if not 0 < level < 1 or tail not in ("both", "low", "high"):
-            raise QueryError(
-                "rails",
-                found=f"level={level!r}, tail={tail!r}",
-                mend='Give a share between 0 and 1, and "both", "low" or "high".',
-            )
-        if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= 100:
+        node, level = _revealing(fitted_model(fitted), variable), share(level, "level")
+        if tail not in ("both", "low", "high"):
+            raise QueryError("tail", found=repr(tail), mend='Give "both", "low" or "high".')
+        if count(steps, "steps") > 100:
             raise QueryError("steps", found=f"{steps!r}", mend="Give a whole number from 1 to 100.")
         simulator = Simulator.of(fitted, traces)
         found, table = simulator.found, simulator.found.table

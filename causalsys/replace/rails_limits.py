@@ -20,6 +20,7 @@ from torch import Tensor
 from causalsys.data.stepwise import Stepwise
 from causalsys.errors import QueryError
 from causalsys.fit.fitted import Fitted
+from causalsys.query.asked import count, fitted_model, share
 from causalsys.query.policy import Ahead, Past
 from causalsys.replace.rails_base import Objection, Proposal, Rail
 from causalsys.scm.supports import Categorical
@@ -42,6 +43,9 @@ class Limits(Rail):
             "fall back" the fallback's, in that very step. Where nothing is allowed, the fallback
             decides.
 
+    Raises:
+        QueryError: `act` is neither.
+
     Example:
         >>> from causalsys.replace.rails_base import Proposal
         >>> rail = Limits("at most 2", lambda: None)
@@ -52,6 +56,10 @@ class Limits(Rail):
     """
 
     act: Act = "clip"
+
+    def __post_init__(self) -> None:
+        if self.act not in ("clip", "fall back"):
+            raise QueryError("act", found=repr(self.act), mend='Give "clip" or "fall back".')
 
     def judge(self, proposal: Proposal, found: Any) -> Objection:
         if isinstance(found, tuple):
@@ -119,10 +127,11 @@ class Limits(Rail):
         Raises:
             UnknownNameError: The model has no such variable.
             QueryError: The decision is no category, or earlier decisions reach the outcome, so
-                that rows under a lasting `do` would not tell of one step.
+                that rows under a lasting `do` would not tell of one step; or an argument is none.
             NotIdentifiedError: Graph, shapes and data cannot carry the outcome under `do`.
         """
-        levels = _levels(fitted, decision)
+        levels, bins = _levels(fitted_model(fitted), decision), count(bins, "bins")
+        level = share(level, "level")
         _check_outcome(fitted, decision, outcome)
         simulator = Simulator.of(fitted, traces)
         context = _Context(tuple(given))

@@ -367,3 +367,39 @@ def test_unknown_names_and_numbers_for_alarms_are_refused(
         codes(fitted, log, Guarded(eager, careful, rails=[lambda waiting: waiting + 2]))
     with pytest.raises(QueryError, match="Guarded"):
         validate_guard(fitted, log, eager, objective="reward")
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"level": "high"}, "level"),
+        ({"level": 1.0}, "level"),
+        ({"bins": 0}, "bins"),
+        ({"act": "stop"}, "act"),
+    ],
+)
+def test_arguments_of_limits_that_cannot_be_are_refused(
+    fitted: cs.FittedSCM, log: pd.DataFrame, changed: dict[str, object], told: str
+) -> None:
+    with pytest.raises(QueryError) as caught:
+        Limits.from_model(
+            fitted, "threads", log, outcome="cost", at_most=6.0, given=[cs.past("cost")], **changed
+        )  # fmt: skip
+    assert caught.value.variable == told
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"keep": "all"}, "keep"),
+        ({"lose": -0.1}, "lose"),
+        ({"level": 90}, "level"),
+        ({"failing": ["hot"]}, "failing"),
+    ],
+)
+def test_arguments_of_a_validation_that_cannot_be_are_refused(
+    fitted: cs.FittedSCM, log: pd.DataFrame, changed: dict[str, object], told: str
+) -> None:
+    with pytest.raises(QueryError) as caught:
+        validate_guard(fitted, log, Guarded(eager, careful), objective="reward", **changed)
+    assert caught.value.variable == told
