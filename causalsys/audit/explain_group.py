@@ -166,6 +166,7 @@ def _climb(
     weights = weight.reshape(len(left), -1)
     least = 0.2 * float(left.std()) / weights.shape[1]
     last, chance = -np.inf, np.zeros(odds_basis.shape[1])
+    found: Mixture | None = None
     for _ in range(steps):
         own = [np.zeros(1) if centred else _weighted(mean_basis, left, w) for w in weights.T]
         spread = [
@@ -183,6 +184,7 @@ def _climb(
         if score - last < 1e-2:
             break
         last = score
+    assert found is not None
     return found
 
 
@@ -207,10 +209,9 @@ def refined(basis: Floats, left: Floats, law: LogLaw, found: Mixture, *, related
 
 def _weighted(basis: Floats, left: Floats, weight: Floats) -> Floats:
     weighed = basis * weight[:, None]
-    ridge = 1.0 * np.eye(basis.shape[1])
+    ridge: Floats = np.eye(basis.shape[1])
     ridge[0, 0] = 1e-6
-    found: Floats = np.linalg.solve(weighed.T @ basis + ridge, weighed.T @ left)
-    return found
+    return np.asarray(np.linalg.solve(weighed.T @ basis + ridge, weighed.T @ left), np.float64)
 
 
 def _bounded(chance: Floats) -> Floats:
