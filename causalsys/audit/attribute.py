@@ -106,7 +106,7 @@ def _by_do(
         table.index,
         permutations is None and len(worlds.players) <= _EVERY,
         verdict,
-        (*_of_derived(worlds), *_of_chance(subject)),
+        (*_of_derived(worlds), *subject.predictor.notes),
     )
 
 
@@ -143,7 +143,7 @@ def _by_shap(
         np.full_like(values, np.nan),
         table.index,
         exact=False,
-        notes=_of_chance(subject),
+        notes=subject.predictor.notes,
     )
 
 
@@ -187,7 +187,7 @@ def _by_slope(
         table.index,
         exact=True,
         verdict=verdict,
-        notes=(*notes, *_of_derived(worlds), *_of_chance(subject)),
+        notes=(*notes, *_of_derived(worlds), *subject.predictor.notes),
     )
 
 
@@ -251,12 +251,6 @@ def _of_derived(worlds: Worlds) -> tuple[str, ...]:
     if not follows:
         return ()
     return (f"{', '.join(follows)} follow from their causes, which get what they contribute.",)
-
-
-def _of_chance(subject: Subject) -> tuple[str, ...]:
-    if subject.predictor.deterministic:
-        return ()
-    return (f"{subject.predictor.name} is not deterministic: its own chance is in these values.",)
 
 
 __all__ = ["Method", "attribute"]

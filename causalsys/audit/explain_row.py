@@ -19,7 +19,7 @@ from causalsys.audit.subject import Subject
 from causalsys.data.read import as_frame, read
 from causalsys.data.table import Table
 from causalsys.engine.base import one_thread
-from causalsys.errors import EvidenceError, QueryError
+from causalsys.errors import EvidenceError, QueryError, brief
 from causalsys.query.ask import sample, told_by
 from causalsys.query.asked import count
 
@@ -75,7 +75,7 @@ def explain_rows(
                 noises_of(twin, at),
                 latents_of(twin, at),
                 () if right[at] else changes,
-                (*notes, *_of_chance(subject)),
+                (*notes, *subject.predictor.notes),
             )
         )
     return answers
@@ -86,8 +86,18 @@ def usual_error(subject: Subject, *, seed: int) -> float:
 
     It is at least a millionth of the target's spread there, so that a predictor that is never
     wrong can be told to be right.
+
+    Raises:
+        QueryError: The model cannot draw rows, such as one with a choice whose rule is unknown.
     """
-    answer = sample(subject.fitted, _USUAL, do=None, given=None, steps=1, samples=1, seed=seed)
+    try:
+        answer = sample(subject.fitted, _USUAL, do=None, given=None, steps=1, samples=1, seed=seed)
+    except QueryError as error:
+        raise QueryError(
+            "tolerance",
+            found=f"none, and a model that cannot draw what is usual ({brief(error)})",
+            mend="Give the largest error that counts as right: tolerance=...",
+        ) from error
     outcome = Outcome(subject, "error")
     columns = {name: answer.values[name][0, 0].numpy() for name in outcome.reads}
     truth = np.array(columns[subject.target], dtype=np.float64)
@@ -163,12 +173,6 @@ def _positive(given: Any) -> float:
             mend="Give the largest error that counts as right, a positive number; or None.",
         )
     return float(given)
-
-
-def _of_chance(subject: Subject) -> tuple[str, ...]:
-    if subject.predictor.deterministic:
-        return ()
-    return (f"{subject.predictor.name} is not deterministic: ask again, and it may differ.",)
 
 
 __all__ = ["explain_row", "explain_rows", "usual_error"]

@@ -193,7 +193,8 @@ class Audit:
             seed: Fixes all draws.
 
         Raises:
-            QueryError: The tolerance is no positive number.
+            QueryError: The tolerance is no positive number; or there is none, and the model cannot
+                draw rows.
             EvidenceError: There is not one row, or the truth or an input is missing.
             UnknownNameError: A name of a mapping, or an input, is not there.
             DataError: It does not fit the model.

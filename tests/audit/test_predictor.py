@@ -216,3 +216,6 @@ def test_a_model_with_a_choice_whose_rule_is_unknown_can_be_audited() -> None:
     rows["delay"] = load + far + rng.normal(size=200)
     audited = audit(Server.fit(rows, ensemble=1), lambda r: r["load"], target="delay")
     assert audited.subject.period(rows).prediction.tolist() == load.tolist()
+    with pytest.raises(QueryError, match="tolerance: none, and a model that cannot draw"):
+        audited.explain_row(rows.iloc[0])
+    assert audited.explain_row(rows.iloc[0], tolerance=100.0).changes == ()
