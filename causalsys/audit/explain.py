@@ -139,7 +139,7 @@ def _told(case: _Case, random: np.random.Generator) -> Explanation:
     found = [part for part in found if part is not None]
     rise = _part(case, 0, "none", "rise", "")
     chance = float(norm.sf(rise.value / max(parts.error, 1e-300)))
-    kind = _kind(case, found, chance)
+    kind = _kind(found, chance)
     return Explanation(
         subject.predictor.name,
         subject.target,
@@ -166,7 +166,7 @@ def _constant(case: _Case) -> list[str]:
     return [f"{target} is {truth[0]:g} in every row after: was it still recorded?"]
 
 
-def _kind(case: _Case, parts: list[Part | None], chance: float) -> Kind:
+def _kind(parts: list[Part | None], chance: float) -> Kind:
     """The kind that makes most of the rise, of those that are surely above zero."""
     if chance > _CHANCE:
         return "none"

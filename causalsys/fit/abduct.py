@@ -25,13 +25,14 @@ from torch import Tensor
 
 from causalsys.data.table import Table
 from causalsys.errors import EvidenceError
+from causalsys.fit.abduct_categories import draw_categories, follow_their_law, joint_by_member
 from causalsys.fit.anneal import anneal
 from causalsys.fit.factors import Factors, is_gaussian
 from causalsys.fit.fitted import Fitted
 from causalsys.fit.guide import Guide
 from causalsys.fit.joint import Scope
 from causalsys.fit.markov.infer import infer_chain
-from causalsys.fit.posterior import by_configuration, configurations, propose
+from causalsys.fit.posterior import by_configuration, propose
 from causalsys.fit.state_space.infer import infer_lasting
 from causalsys.fit.state_space.place import has_lasting
 from causalsys.mechanisms.base import Mechanism
@@ -247,13 +248,13 @@ def _infer(
         n.name for n in unknown if not isinstance(fitted.schema.supports[n.name], Categorical)
     ]
     if latents_only and not continuous:
-        joint = _by_member(scope, fitted, {}, len(index))
-        return _categorical(scope, {}, joint, index, generator)
-    if _ends(unknown, part, table):
+        joint = joint_by_member(scope, fitted, {}, len(index))
+        return draw_categories(scope, {}, joint, index, generator)
+    if follow_their_law(unknown, part, table):
         drawn = _by_trace(unknown, prior, table)
         ends = {n.name: drawn[n.name] for n in unknown if n.kind != "latent"}
-        joint = _by_member(scope, fitted, ends, len(index))
-        return {**ends, **_categorical(scope, ends, joint, index, generator)}
+        joint = joint_by_member(scope, fitted, ends, len(index))
+        return {**ends, **draw_categories(scope, ends, joint, index, generator)}
     if latents_only and not scope.gaps and is_gaussian(scope):
         return Factors.of(scope).draw(samples=len(index), generator=generator)
     usable = (
@@ -263,7 +264,7 @@ def _infer(
         assert guide is not None
         chosen = _metropolis(guide.members(index), scope, generator)
         joint = by_configuration(scope, chosen)
-        return {**chosen, **_categorical(scope, chosen, joint, index, generator)}
+        return {**chosen, **draw_categories(scope, chosen, joint, index, generator)}
     return anneal(scope, _by_trace(unknown, prior, table), generator=generator)
 
 
@@ -293,98 +294,6 @@ def _metropolis(guide: Guide, scope: Scope, generator: torch.Generator) -> dict[
             wide = rows.reshape(*rows.shape, *[1] * (noise.dim() - rows.dim()))
             current[name] = torch.where(wide, noise, current[name])
     return current
-
-
-def _ends(unknown: Sequence[Node], part: Sequence[Node], table: Table) -> bool:
-    """Whether the latents are categorical, and nothing known depends on what else is unknown.
-
-    The latents' posterior is then that of the known variables, and the rest follows its law.
-    """
-    supports = table.schema.supports
-    whole = torch.ones(table.rows, dtype=torch.bool)
-    for node in unknown:
-        if node.kind == "latent":
-            if not isinstance(supports[node.name], Categorical):
-                return False
-            continue
-        gone = table.missing.get(node.name, whole)
-        below = {node.name}
-        for other in part:
-            tied = [parent for parent in other.parents if parent.name in below]
-            if not tied:
-                continue
-            below.add(other.name)
-            absent = whole if other.name not in table.values else table.missing.get(other.name)
-            told = other.function is None and bool(
-                (gone if absent is None else gone & ~absent).any()
-            )
-            if told or any(parent.lag for parent in tied):
-                return False
-    return True
-
-
-def _by_member(scope: Scope, fitted: Fitted, ends: Mapping[str, Tensor], samples: int) -> Tensor:
-    """The log joint of known values and each combination of the latents' levels.
-
-    It is the same for all samples under the same member, and whatever the noises of variables
-    on which nothing known depends.
-
-    Returns:
-        `[combination, member, unit]`; as many members as samples where the data are each sample's.
-    """
-    if any(len(value) > 1 for value in scope.known.values()):
-        return by_configuration(scope, ends)
-    index = torch.arange(min(samples, fitted.members))
-    mechanisms = {
-        n.name: fitted.mechanisms[n.name].members(index) for n in scope.nodes if n.learned
-    }
-    noises = {name: torch.zeros_like(noise[: len(index)]) for name, noise in ends.items()}
-    return by_configuration(scope.with_mechanisms(mechanisms), noises)
-
-
-def _categorical(
-    scope: Scope,
-    noises: Mapping[str, Tensor],
-    joint: Tensor,
-    index: Tensor,
-    generator: torch.Generator,
-) -> dict[str, Tensor]:
-    """Draw the categorical latents given the rest, then the Gumbel noises behind them.
-
-    Args:
-        scope: What is known, under the parameters of each sample's member.
-        noises: Of what else is unknown.
-        joint: The log joint of each combination of levels, `[combination, member, unit]`.
-        index: The member of each sample.
-        generator: Fixes the draws.
-    """
-    codes = configurations(scope)
-    if not codes:
-        return {}
-    below = torch.softmax(joint, 0).cumsum(0)[:-1]
-    if 1 < below.shape[1] < len(index):
-        below = below[:, index % below.shape[1]]
-    shape = (len(index), joint.shape[-1])
-    uniform = torch.rand(shape, generator=generator, dtype=joint.dtype)
-    chosen = torch.zeros(shape, dtype=torch.int64)
-    for edge in below:
-        chosen += uniform > edge
-    if scope.by_trace:
-        chosen = chosen[:, scope.layout.trace]
-    values = {name: code[chosen] for name, code in codes.items()}
-    known = {**values}
-    found: dict[str, Tensor] = {}
-    for node in scope.nodes:
-        if node.name in values:
-            parents = scope.parents(node, known)
-            found[node.name] = scope.mechanisms[node.name].pull(
-                values[node.name], parents, generator=generator
-            )
-        elif node.name in noises:
-            known[node.name] = scope.mechanisms[node.name].push(
-                noises[node.name], scope.parents(node, known)
-            )
-    return found
 
 
 def _by_trace(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -23,8 +21,6 @@ from causalsys.replace.compare import DRAWN, LOGGED, compare
 from causalsys.replace.predictor import CausalPredictor
 from causalsys.replace.shifts import Shift
 from tests.replace.systems import Hosts, Path, hosts, path
-
-Rule = Callable[[pd.DataFrame], pd.Series]
 
 
 @pytest.fixture(scope="module")
