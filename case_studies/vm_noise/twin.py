@@ -8,7 +8,7 @@ falls to another level (a mechanism change of a hidden group). Other types have 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -54,6 +54,7 @@ class Truth:
         mean: Of the logarithms of the benchmarks, `[type, benchmark]`.
         narrow: The share of machines with few channels to memory, by type.
         change: The day on which the affected types begin to change.
+        already: The chance that an affected type is slow before; None for that of any other.
         type: Of each machine, `[row]`.
         slow: Which machines of affected types follow the new mechanism, `[row]`.
     """
@@ -64,12 +65,13 @@ class Truth:
     mean: Floats = field(repr=False)
     narrow: Floats = field(repr=False)
     change: float
+    already: float | None
     type: NDArray[np.intp] = field(repr=False)
     slow: NDArray[np.bool_] = field(repr=False)
 
 
 def generate(
-    rows: int = 11_800, *, seed: int = 0, drifting: bool = True
+    rows: int = 11_800, *, seed: int = 0, drifting: bool = True, already: float | None = None
 ) -> tuple[pd.DataFrame, Truth]:
     """A year of machines.
 
@@ -78,6 +80,8 @@ def generate(
         seed: Fixes the types, what happens to them, and the machines.
         drifting: Whether other types have spells too, and the affected ones recover at times. If
             not, there is one change, and its parts are known exactly.
+        already: The chance that a machine of an affected type is slow before the change: then the
+            mix alone raises the error, and much of the rise is its. As of any other type, if None.
 
     Returns:
         Rows of the published format, and what is not in them.
@@ -101,6 +105,7 @@ def generate(
         mean,
         np.where(affected, 0.6, 0.12),
         change,
+        already,
         np.empty(0, np.intp),
         np.empty(0, bool),
     )
@@ -136,6 +141,8 @@ def make(
     if old_mechanism:
         away &= ~truth.affected[host]
     chance = np.where(away, law.chance[week, host] * np.where(work, 1.0, 0.9), 0.01 + 0.02 * work)
+    if truth.already is not None:
+        chance = np.where(truth.affected[host] & ~away, truth.already, chance)
     other = random.random(rows) < chance
     elsewhere = np.where(away, law.spell[week, host], np.where(truth.home[host] == 2, 0, 2))
     level = np.where(other, elsewhere, truth.home[host])
@@ -151,9 +158,7 @@ def make(
     frame.insert(3, "started", FIRST + pd.to_timedelta(day, unit="D"))
     frame[TARGET] = np.exp(line)
     slow = other & away & truth.affected[host]
-    return frame, Truth(
-        law, truth.affected, truth.home, truth.mean, truth.narrow, truth.change, host, slow
-    )
+    return frame, replace(truth, type=host, slow=slow)
 
 
 def _means(random: np.random.Generator, types: int) -> Floats:
