@@ -77,7 +77,8 @@ def latent_columns(
         if isinstance(support, Categorical):
             levels = range(support.cardinality)
             share = np.stack([(draws == at).mean(axis=0) for at in levels])
-            found[name] = written(share.argmax(axis=0), support)
+            # Numbered levels are names: a slice holds one of them, and not those above another.
+            found[name] = written(share.argmax(axis=0), support).astype(object)
         else:
             found[name] = draws.mean(axis=0)
     return found, tuple(notes)
