@@ -29,37 +29,26 @@ INPUTS = (
 TARGET = "postgres_ro_tps"
 
 
+BY_TYPE = cs.Linear(link="log", scale_by="host")
+"""A type has a level and a spread of its own in every benchmark."""
+
+
 class VmNoise(cs.SCM):
     """One row is one machine: eight benchmarks, all ruled by the type of its host."""
 
     host = cs.Latent(cs.Categorical(TYPES))
 
-    # A type has a level and a spread of its own in every benchmark.
-    redis_get_rps = cs.Observed(
-        cs.Positive("req/s"), parents=[host], mechanism=cs.Linear(link="log", scale_by="host")
-    )
-    syscall_ops = cs.Observed(
-        cs.Positive("1/s"), parents=[host], mechanism=cs.Linear(link="log", scale_by="host")
-    )
-    cache_ops = cs.Observed(
-        cs.Positive("1/s"), parents=[host], mechanism=cs.Linear(link="log", scale_by="host")
-    )
-    memory_bandwidth_mib_s = cs.Observed(
-        cs.Positive("MiB/s"), parents=[host], mechanism=cs.Linear(link="log", scale_by="host")
-    )
-    memory_latency_ns = cs.Observed(
-        cs.Positive("ns"), parents=[host], mechanism=cs.Linear(link="log", scale_by="host")
-    )
-    process_create_us = cs.Observed(
-        cs.Positive("us"), parents=[host], mechanism=cs.Linear(link="log", scale_by="host")
-    )
-    memcpy_gb_s = cs.Observed(
-        cs.Positive("GB/s"), parents=[host], mechanism=cs.Linear(link="log", scale_by="host")
-    )
+    redis_get_rps = cs.Observed(cs.Positive("req/s"), parents=[host], mechanism=BY_TYPE)
+    syscall_ops = cs.Observed(cs.Positive("1/s"), parents=[host], mechanism=BY_TYPE)
+    cache_ops = cs.Observed(cs.Positive("1/s"), parents=[host], mechanism=BY_TYPE)
+    memory_bandwidth_mib_s = cs.Observed(cs.Positive("MiB/s"), parents=[host], mechanism=BY_TYPE)
+    memory_latency_ns = cs.Observed(cs.Positive("ns"), parents=[host], mechanism=BY_TYPE)
+    process_create_us = cs.Observed(cs.Positive("us"), parents=[host], mechanism=BY_TYPE)
+    memcpy_gb_s = cs.Observed(cs.Positive("GB/s"), parents=[host], mechanism=BY_TYPE)
 
     # What is predicted: the database's throughput, by type and by how fast memory answers.
     postgres_ro_tps = cs.Observed(
         cs.Positive("1/s"),
         parents=[host, memory_latency_ns],
-        mechanism=cs.Linear(link="log", scale_by="host"),
+        mechanism=BY_TYPE,
     )

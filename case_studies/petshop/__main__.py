@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
-import os
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from case_studies.json_file import check_writable, number, write
 from case_studies.petshop.case import Case
 from case_studies.petshop.read import read
 from case_studies.petshop.rivals import RIVALS
@@ -31,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     begun = time.monotonic()
     try:
-        _writable(args.out)
+        check_writable(args.out)
         scenario = read(args.data / args.scenario, normal=args.normal)
         study = run(scenario, without=args.without, most_windows=args.windows, seed=args.seed)
         write(args.out, verdicts(study))
@@ -55,12 +52,12 @@ def _verdict(study: Study, case: Case) -> dict[str, Any]:
     if answer is not None:
         verdict |= {
             "alarm": answer.alarm,
-            "none_probability": _number(answer.none_probability),
+            "none_probability": number(answer.none_probability),
             "ranking": [
                 {
                     "cause": blamed.cause,
-                    "probability": _number(blamed.probability),
-                    "share": _number(blamed.share),
+                    "probability": number(blamed.probability),
+                    "share": number(blamed.share),
                 }
                 for blamed in answer.ranking
             ],
@@ -96,37 +93,6 @@ def told(study: Study) -> str:
         else "",
     ]
     return "\n\n".join(part for part in parts if part)
-
-
-def write(path: Path, content: list[dict[str, Any]]) -> None:
-    """All of it or nothing: a reader never sees half a file."""
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o666 & ~_umask())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _writable(path: Path) -> None:
-    """Fail before the work, not after it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir():
-        raise IsADirectoryError(f"--out {path} is a folder: name a file")
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _parser() -> argparse.ArgumentParser:

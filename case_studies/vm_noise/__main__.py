@@ -7,12 +7,13 @@ import sys
 import time
 from pathlib import Path
 
+from case_studies.json_file import check_writable, write
+from case_studies.vm_noise.content import content
 from case_studies.vm_noise.picture import draw
 from case_studies.vm_noise.read import checked, read
 from case_studies.vm_noise.study import BUDGET, run
 from case_studies.vm_noise.twin import generate
 from case_studies.vm_noise.words import told
-from case_studies.vm_noise.write import content, write
 from causalsys.errors import CausalSysError
 
 
@@ -21,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     begun = time.monotonic()
     try:
-        _writable(args.out)
+        check_writable(args.out)
         if args.data is None:
             rows, about = checked(generate(args.rows, seed=args.seed)[0]), "A generated twin."
         else:
@@ -36,13 +37,6 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{about}\n\n{told(study)}")
     print(f"\nWrote {args.out} and {picture} in {time.monotonic() - begun:.0f} s.")
     return 0
-
-
-def _writable(path: Path) -> None:
-    """Fail before the work, not after it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir():
-        raise IsADirectoryError(f"--out {path} is a folder: name a file")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -71,7 +71,6 @@ def test_normal_period_is_five_months_or_a_share_of_a_short_file() -> None:
     assert normal_rows(rows[:800]) == 360
 
 
-@pytest.mark.slow
 def test_command_writes_json_and_a_picture_and_tells_the_story(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import math
-import os
-import tempfile
-from pathlib import Path
 from typing import Any
 
+from case_studies.json_file import number
 from case_studies.vm_noise.study import Study
 
 
@@ -36,7 +32,7 @@ def content(study: Study) -> dict[str, Any]:
         "comparison": [
             {
                 "month": month,
-                **{name: _number(value) for name, value in row.items()},
+                **{name: number(value) for name, value in row.items()},
             }
             for month, row in study.comparison.to_dict("index").items()
         ],
@@ -54,16 +50,16 @@ def _explanation(study: Study) -> dict[str, Any] | None:
         return None
     return {
         "kind": found.kind,
-        "rise": _number(found.rise.value),
-        "chance": _number(found.chance),
+        "rise": number(found.rise.value),
+        "chance": number(found.chance),
         "parts": [
             {
                 "kind": part.kind,
                 "name": part.name,
-                "value": _number(part.value),
-                "low": _number(part.low),
-                "high": _number(part.high),
-                "share": _number(part.share),
+                "value": number(part.value),
+                "low": number(part.low),
+                "high": number(part.high),
+                "share": number(part.share),
                 "told": part.told,
             }
             for part in found.parts
@@ -81,36 +77,16 @@ def _slices(study: Study) -> list[dict[str, Any]]:
         {
             "slice": str(each),
             "verdict": each.verdict,
-            "inside": _number(each.slice.inside),
-            "outside": _number(each.slice.outside),
-            "share": _number(each.slice.share),
-            "effect": _number(each.slice.effect),
-            "p": _number(each.slice.p),
-            "caused": _number(each.caused),
+            "inside": number(each.slice.inside),
+            "outside": number(each.slice.outside),
+            "share": number(each.slice.share),
+            "effect": number(each.slice.effect),
+            "p": number(each.slice.p),
+            "caused": number(each.caused),
             "reason": each.reason,
         }
         for each in study.slices.slices
     ]
-
-
-def write(path: Path, told: dict[str, Any]) -> None:
-    """All of it or nothing: a reader never sees half a file."""
-    text = json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 def _plain(value: Any) -> Any:
